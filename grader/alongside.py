@@ -1,0 +1,97 @@
+"""Helpers for functions of the checks that run beside a student's objects.
+
+Nothing here decides anything: a verdict is computed elsewhere, from the plain data that
+these helpers return. The module imports no other part of the grader, so it can be given
+to the process that holds the student's objects, whole and alone.
+"""
+
+import copy
+import random
+import signal
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def seed_all(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's global generators."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def watch(function: Callable, /, **arguments: Any) -> tuple[Any, dict[str, Any]]:
+    """Call ``function`` with the arguments, in this order, and see what happens
+    besides.
+
+    Returns its result, and a dict that holds ``"changed"``, the names of the arguments
+    that are no longer what they were (contents, shape or dtype), and ``"warnings"``,
+    the text of each ``RuntimeWarning``, which is how NumPy tells of overflow and of
+    invalid values.
+    """
+    before = copy.deepcopy(arguments)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = function(*arguments.values())
+    return result, {
+        "changed": [
+            name for name in arguments if not same(arguments[name], before[name])
+        ],
+        "warnings": [str(w.message) for w in caught if w.category is RuntimeWarning],
+    }
+
+
+def unpack(result: Any, *names: str) -> tuple:
+    """Return the parts of a result that has to be a tuple of ``names``."""
+    if type(result) in (tuple, list) and len(result) == len(names):
+        return tuple(result)
+    kind = (
+        f"{len(result)} values"
+        if type(result) in (tuple, list)
+        else type(result).__name__
+    )
+    raise TypeError(f"returned {kind}, where ({', '.join(names)}) is promised")
+
+
+def copied(result: Any) -> Any:
+    """Return a deep copy, safe from what a later call does to shared memory."""
+    return copy.deepcopy(result)
+
+
+def within(seconds: float, function: Callable, *arguments: Any) -> Any:
+    """Call ``function``; raise ``TimeoutError`` if it takes longer.
+
+    Where alarms don't work (in threads, on Windows), the call takes what it takes.
+    """
+    alarms = hasattr(signal, "setitimer")
+    if not alarms or threading.current_thread() is not threading.main_thread():
+        return function(*arguments)
+
+    def ring(*_: Any) -> None:
+        raise TimeoutError(f"it takes more than {seconds:g} seconds")
+
+    handler = signal.signal(signal.SIGALRM, ring)
+    outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return function(*arguments)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, outer)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Tell whether two pieces of data are equal to the bit, NaN counting as equal to
+    NaN."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))

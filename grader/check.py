@@ -1,0 +1,90 @@
+"""Grade one notebook: for a person learning alone, and for anyone before handing in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from grader.course import Assignment, BadInput, Course
+from grader.execution import Limits, Task, run
+from grader.reading import Damaged
+from grader.verdicts import Verdict, read_verdicts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The verdicts on one notebook, and notes on what was out of place in it."""
+
+    assignment: str
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def automatic(self) -> list[Verdict]:
+        return [v for v in self.verdicts if v.score is not None]
+
+    @property
+    def score(self) -> float:
+        return round(sum(v.score for v in self.automatic), 6)
+
+    @property
+    def max_score(self) -> float:
+        return round(sum(v.max_score for v in self.automatic), 6)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdicts as data that JSON can hold; ``score`` counts automatic
+        cells."""
+        return {
+            "assignment": self.assignment,
+            "score": self.score,
+            "max": self.max_score,
+            "manual_max": round(
+                sum(v.max_score for v in self.verdicts if v.score is None), 6
+            ),
+            "cells": [v.to_dict() for v in self.verdicts],
+            "notes": list(self.notes),
+        }
+
+
+def check_notebook(
+    path: Path,
+    *,
+    assignment: str | None = None,
+    student: str | None = None,
+    limits: Limits,
+) -> Checked:
+    """Return the verdicts on the notebook at ``path``.
+
+    The assignment is told from the file's name unless it is given. Numbers that differ
+    for each student are those of ``student``, or of the name that the notebook itself
+    uses.
+    """
+    from grader.nbgrader_hooks import rebuild_file
+
+    if not path.exists():
+        raise BadInput(
+            f"there is no {path}; expected the path of a notebook, such as"
+            " assignments/01_backprop/backprop.ipynb"
+        )
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; expected the notebook in it")
+    course = Course.find()
+    found = _find(course, path, assignment)
+    try:
+        rebuilt = rebuild_file(path, found)
+    except Damaged as error:
+        raise BadInput(f"{path} cannot be graded: {error}") from None
+    task = Task(
+        notebook=nbformat.writes(rebuilt.notebook), student=student, limits=limits
+    )
+    executed = nbformat.reads(run(task), as_version=4)
+    return Checked(
+        assignment=found.name,
+        verdicts=tuple(read_verdicts(executed)),
+        notes=tuple(rebuilt.notes),
+    )
+
+
+def _find(course: Course, path: Path, name: str | None) -> Assignment:
+    return course.assignment(name) if name else course.assignment_of(path)

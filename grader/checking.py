@@ -1,0 +1,461 @@
+"""The engine of the hidden checks: exercises, their properties, mistakes, and the
+report.
+
+An ``Exercise`` runs a student's functions on *cases*, compares what comes back with an oracle,
+and gives points for each ``Property`` that holds in all of its cases. What does not agree is
+compared with what known ``Mistake``s would have produced, so that the report can name the mistake
+without showing inputs or expected numbers.
+
+Student code is touched in one place only, ``beside``: a function of the checks goes to where the
+student's objects live, and plain data comes back. That function
+
+- takes the student's functions, then the data of one case by keyword, and returns a dict of data;
+- decides nothing, asserts nothing;
+- is self-contained: what it imports it imports in its body, from the grader's package only
+  ``grader.alongside``.
+"""
+
+import contextvars
+import copy
+import hashlib
+import hmac
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grader import alongside
+
+VERDICT_MIME = "application/vnd.fovea.verdict+json"
+
+# what a comparison forgives, relative to the size of the expected array's largest entry
+RTOL = {"float64": 1e-7, "float32": 1e-4}
+
+
+class StudentError(Exception):
+    """Student code raised, or returned what is not data.
+
+    ``kind`` is the name of the exception.
+    """
+
+    def __init__(self, kind: str, text: str):
+        super().__init__(f"{kind}: {text}" if text else kind)
+        self.kind = kind
+
+
+# --- where a check meets student code -----------------------------------------------------
+
+
+def _run_here(function: Callable, students: tuple, data: dict[str, Any]) -> Any:
+    """Run beside the student's objects in this very process."""
+    try:
+        return function(*students, **copy.deepcopy(data))
+    # a student's function may raise anything, SystemExit included; an interrupt is ours
+    except (Exception, SystemExit) as error:
+        raise StudentError(type(error).__name__, _text(error)) from None
+
+
+def _text(error: BaseException) -> str:
+    """Return what the error says, on one line; nothing if it can't even say that."""
+    try:
+        return " ".join(str(error).split())[:200]
+    except Exception:
+        return ""
+
+
+_place: contextvars.ContextVar[Callable] = contextvars.ContextVar(
+    "place", default=_run_here
+)
+
+
+def beside(function: Callable, students: tuple, data: dict[str, Any]) -> Any:
+    """Run ``function(*students, **data)`` where the student's objects live; return
+    plain data.
+
+    Arguments and result cross by value. Raises ``StudentError`` if student code raises
+    or what comes back is not plain data.
+    """
+    value = _place.get()(function, students, data)
+    try:
+        return plain(value)
+    except RecursionError:
+        raise StudentError("RecursionError", "a container that holds itself") from None
+
+
+@contextmanager
+def running(place: Callable[[Callable, tuple, dict], Any]) -> Iterator[None]:
+    """Let ``beside`` run its functions through ``place(function, students, data)``."""
+    token = _place.set(place)
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
+def plain(value: Any) -> Any:
+    """Return a copy of ``value`` made of plain data alone; raise ``StudentError``
+    otherwise."""
+    # type(value), never isinstance: an object can lie about its class
+    kind, torch = type(value), sys.modules.get("torch")
+    if value is None or kind in (bool, int, float, complex, str, bytes):
+        return value
+    if issubclass(kind, (np.ndarray, np.generic)):
+        array = np.array(value, subok=False)
+        if array.dtype.kind not in "biufc":
+            return _refuse(value)
+        return array if issubclass(kind, np.ndarray) else array[()]
+    if kind in (list, tuple):
+        return kind(map(plain, value))
+    if kind is dict:
+        return {plain(key): plain(entry) for key, entry in value.items()}
+    if torch and issubclass(kind, torch.Tensor):
+        return torch.Tensor.detach(value).as_subclass(torch.Tensor).clone().cpu()
+    return _refuse(value)
+
+
+def _refuse(value: Any) -> Any:
+    kind = type(value).__name__
+    raise StudentError(
+        "TypeError",
+        f"a value of type {kind} came back, where arrays, numbers, strings or"
+        " containers of them are promised",
+    )
+
+
+# --- the exercise -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A known wrong variant: ``message`` names it to the student; ``functions`` commit
+    it.
+
+    ``functions`` stand where the student's functions stand in the exercise's ``run``.
+    """
+
+    name: str
+    message: str
+    functions: tuple[Callable, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """A promise of the contract, worth ``points`` if it holds in every case.
+
+    ``name`` completes "your code …"; ``cases(rng)`` returns the data of each call, and
+    ``keys`` are the entries of what ``run`` returns that have to agree with the
+    oracle's. ``hint`` is what to look at when no mistake is recognised. Where agreeing
+    means something else than equality, ``compare(key, seen, expected)`` returns in
+    words what is wrong, or "".
+    """
+
+    name: str
+    points: float
+    cases: Callable[[np.random.Generator], list[dict[str, Any]]]
+    keys: tuple[str, ...]
+    hint: str = ""
+    rtol: float | None = None
+    compare: Callable[[str, Any, Any], str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A property that does not hold: what the student reads, and the mistakes
+    recognised."""
+
+    property: str
+    points: float
+    message: str
+    mistakes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The typed verdict of one exercise: points, and each property that does not
+    hold."""
+
+    exercise: str
+    score: float
+    max_score: float
+    findings: tuple[Finding, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as data that JSON can hold."""
+        return {
+            "exercise": self.exercise,
+            "score": self.score,
+            "max": self.max_score,
+            "findings": [
+                {
+                    "property": f.property,
+                    "points": f.points,
+                    "message": f.message,
+                    "mistakes": list(f.mistakes),
+                }
+                for f in self.findings
+            ],
+        }
+
+    def to_markdown(self) -> str:
+        """Return the report as a student reads it."""
+        points = f"{self.score:g} of {self.max_score:g} points"
+        if not self.findings:
+            return (
+                f"**{self.exercise}**: {points}. Every promise of the contract holds."
+            )
+        if not self.score and len({f.message for f in self.findings}) == 1:
+            return f"**{self.exercise}**: {points}. {self.findings[0].message}"
+        lines = [f"- ({f.points:g}) {f.property}: {f.message}" for f in self.findings]
+        return "\n".join([f"**{self.exercise}**: {points}. Not yet:", "", *lines])
+
+    def __repr__(self) -> str:
+        # nbgrader reads a graded cell's points from this text
+        return f"{self.score:g}"
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> dict[str, Any]:
+        return {
+            "text/plain": repr(self),
+            "text/markdown": self.to_markdown(),
+            VERDICT_MIME: self.to_dict(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exercise:
+    """What a student writes, and how it is judged.
+
+    ``run(*functions, **case)`` goes beside the student's functions and returns a dict
+    of data; ``oracle(**case)`` returns what that dict has to hold; ``mistakes`` are
+    tried in order.
+    """
+
+    name: str
+    run: Callable[..., dict[str, Any]]
+    oracle: Callable[..., dict[str, Any]]
+    properties: tuple[Property, ...]
+    mistakes: tuple[Mistake, ...] = ()
+
+    @property
+    def points(self) -> float:
+        return round(sum(p.points for p in self.properties), 6)
+
+    def __call__(self, *functions: Any) -> Report:
+        """Return the report on the student's ``functions``."""
+        findings = [self._judge(prop, functions) for prop in self.properties]
+        found = tuple(f for f in findings if f is not None)
+        score = round(self.points - sum(f.points for f in found), 6)
+        return Report(
+            exercise=self.name, score=score, max_score=self.points, findings=found
+        )
+
+    def _judge(self, prop: Property, functions: tuple) -> Finding | None:
+        """Return what is wrong with one property, or ``None`` if it holds."""
+        cases = prop.cases(_rng(self.name, prop.name))
+        observed = [self._observe(functions, case) for case in cases]
+        faults = self._faults(prop, cases, observed)
+        if not faults:
+            return None
+        named = self._recognise(prop, cases, observed, list(faults))
+        unnamed = [text for key, text in faults.items() if key not in named]
+        if unnamed and not named and prop.hint:
+            unnamed[-1] += f". {prop.hint}"
+        messages = [mistake.message for mistake in named.values()] + unnamed
+        return Finding(
+            property=prop.name,
+            points=prop.points,
+            message="; ".join(dict.fromkeys(messages)),
+            mistakes=tuple(dict.fromkeys(mistake.name for mistake in named.values())),
+        )
+
+    def _observe(self, functions: tuple, case: dict[str, Any]) -> Any:
+        """Return what ``run`` gives beside ``functions``, or the ``StudentError``."""
+        try:
+            beside(alongside.seed_all, (), {"seed": 1})
+            return beside(self.run, functions, case)
+        except StudentError as error:
+            return error
+
+    def _faults(self, prop: Property, cases: list, observed: list) -> dict[str, str]:
+        """Return, for each key that disagrees in some case, how it disagrees."""
+        faults: dict[str, str] = {}
+        for case, seen in zip(cases, observed, strict=True):
+            expected = self.oracle(**copy.deepcopy(case))
+            for key in prop.keys:
+                fault = _fault(key, seen, expected, prop)
+                if fault and key not in faults:
+                    faults[key] = fault
+        return faults
+
+    def _recognise(
+        self, prop: Property, cases: list, observed: list, keys: list
+    ) -> dict[str, Mistake]:
+        """Return, for each of the disagreeing ``keys``, the first mistake that explains
+        it."""
+        found: dict[str, Mistake] = {}
+        for mistake in self.mistakes:
+            with running(_run_here):
+                made = [self._observe(mistake.functions, case) for case in cases]
+            if any(
+                isinstance(a, StudentError) != isinstance(b, StudentError)
+                for a, b in zip(made, observed, strict=True)
+            ):
+                continue
+            for key in keys:
+                if key not in found and all(
+                    _alike(key, a, b, prop.rtol)
+                    for a, b in zip(made, observed, strict=True)
+                ):
+                    found[key] = mistake
+        return found
+
+
+# --- comparing ----------------------------------------------------------------------------
+
+
+def _fault(key: str, seen: Any, expected: dict[str, Any], prop: Property) -> str:
+    """Return how ``seen[key]`` disagrees with ``expected[key]``, or an empty text."""
+    if isinstance(seen, StudentError):
+        if seen.kind == "NotImplementedError":
+            return "not answered yet"
+        return f"your code raised {seen}"
+    if key not in seen:
+        return f"`{key}` is missing"
+    if prop.compare:
+        return prop.compare(key, seen[key], expected[key])
+    words = disagreement(key, seen[key], expected[key], prop.rtol)
+    return _SIDE_EFFECTS[key](seen[key]) if words and key in _SIDE_EFFECTS else words
+
+
+# what ``alongside.watch`` saw, in words
+_SIDE_EFFECTS = {
+    "changed": lambda names: (
+        "your code changes what it was given: "
+        + ", ".join(f"`{name}`" for name in names)
+    ),
+    "warnings": lambda texts: f"NumPy warned along the way: {texts[0]}",
+}
+
+
+def _alike(key: str, made: Any, seen: Any, rtol: float | None) -> bool:
+    """Tell whether a mistake made what was seen: the same values, or the same
+    exception."""
+    if isinstance(made, StudentError) or isinstance(seen, StudentError):
+        # the texts too: two errors of one kind may have different reasons
+        return str(made) == str(seen) and seen.kind != "NotImplementedError"
+    return (
+        key in made
+        and key in seen
+        and not disagreement(key, seen[key], made[key], rtol)
+    )
+
+
+def disagreement(name: str, seen: Any, expected: Any, rtol: float | None = None) -> str:
+    """Return in words how ``seen`` differs from ``expected``, or an empty text.
+
+    Kind, shape and dtype are promised by the contract, so the words name them; numbers
+    that were expected are never shown. Where a Python float is expected, any real
+    number will do.
+    """
+    if isinstance(expected, dict):
+        return _dict_disagreement(name, seen, expected, rtol)
+    if isinstance(expected, (list, tuple)):
+        if not isinstance(seen, (list, tuple)) or len(seen) != len(expected):
+            return f"`{name}` is not what the contract promises"
+        pairs = zip(seen, expected, strict=True)
+        return next((d for a, b in pairs if (d := disagreement(name, a, b, rtol))), "")
+    if isinstance(seen, np.bool_):
+        seen = bool(seen)
+    if expected is None or isinstance(expected, (bool, str)):
+        return (
+            ""
+            if type(seen) is type(expected) and seen == expected
+            else f"`{name}` is not right"
+        )
+    if isinstance(expected, (int, float)):
+        return _number_disagreement(name, seen, float(expected), rtol)
+    return _array_disagreement(name, seen, _as_array(expected), rtol)
+
+
+def _dict_disagreement(name: str, seen: Any, expected: dict, rtol: float | None) -> str:
+    if not isinstance(seen, dict):
+        return f"`{name}` is a {type(seen).__name__}, where a dict is promised"
+    missing = sorted(map(str, expected.keys() - seen.keys()))
+    extra = sorted(map(str, seen.keys() - expected.keys()))
+    if missing or extra:
+        parts = [f"lacks {missing}"] * bool(missing) + [
+            f"should not hold {extra}"
+        ] * bool(extra)
+        return f"`{name}` " + " and ".join(parts)
+    keys = expected.keys()
+    found = (disagreement(f"{name}[{k!r}]", seen[k], expected[k], rtol) for k in keys)
+    return next((d for d in found if d), "")
+
+
+def _number_disagreement(
+    name: str, seen: Any, expected: float, rtol: float | None
+) -> str:
+    seen = _as_array(seen)
+    if seen is None or seen.shape != () or seen.dtype.kind not in "iuf":
+        return f"`{name}` is not a single real number"
+    if not np.isfinite(seen) and np.isfinite(expected):
+        return f"`{name}` is not finite"
+    tolerance = rtol or RTOL.get(str(seen.dtype), RTOL["float64"])
+    error = abs(float(seen) - expected)
+    close = error <= tolerance * max(1e-3, abs(expected)) or float(seen) == expected
+    return (
+        ""
+        if close or (np.isnan(seen) and np.isnan(expected))
+        else f"the value of `{name}` is wrong"
+    )
+
+
+def _array_disagreement(name: str, seen: Any, expected: Any, rtol: float | None) -> str:
+    kind = type(seen).__name__
+    seen = _as_array(seen)
+    if seen is None:
+        return f"`{name}` is a {kind}, where an array is promised"
+    if seen.shape != expected.shape:
+        return f"`{name}` has shape {seen.shape}, where {expected.shape} is promised"
+    if seen.dtype != expected.dtype:
+        return f"`{name}` has dtype {seen.dtype}, where {expected.dtype} is promised"
+    if (~np.isfinite(seen) & np.isfinite(expected)).any():
+        return f"`{name}` is not finite"
+    tolerance = rtol or RTOL.get(str(expected.dtype), 0.0)
+    finite = np.abs(expected[np.isfinite(expected)])
+    # the floor forgives rounding where all that is expected is zeros
+    scale = max(float(finite.max(initial=0.0)), 1e-6)
+    close = np.isclose(
+        seen, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True
+    )
+    return "" if close.all() else f"the values of `{name}` are wrong"
+
+
+def _as_array(value: Any) -> np.ndarray | None:
+    """Return ``value`` as an array if it is one, a tensor or a number; else
+    ``None``."""
+    if isinstance(value, (np.ndarray, np.generic)) or type(value) in (bool, int, float):
+        return np.asarray(value)
+    return value.numpy() if hasattr(value, "numpy") else None
+
+
+# --- seeds --------------------------------------------------------------------------------
+
+
+def student() -> str | None:
+    """Return the id of the student whose work is being graded, ``None`` for one's own
+    work."""
+    return os.environ.get("FOVEA_STUDENT") or None
+
+
+def _rng(*labels: str) -> np.random.Generator:
+    """Return a generator drawn from the course's secret, the student and ``labels``."""
+    secret = os.environ.get("FOVEA_SECRET", "")
+    text = "\n".join([student() or "", *labels])
+    digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))

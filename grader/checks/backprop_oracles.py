@@ -1,0 +1,266 @@
+"""Topic 01, what is right: PyTorch's autograd in float64, closed forms, finite differences.
+
+An oracle takes the data of one case and returns what ``run`` has to return. Results are
+computed in float64 and have the dtype of the case's arrays.
+"""
+
+import numpy as np
+import torch
+from fovea.data import load
+from fovea.personal import personal_rng
+
+NO_SIDE_EFFECTS = {"changed": [], "warnings": []}
+
+
+def _tensors(*arrays):
+    return [torch.tensor(np.float64(a), requires_grad=True) for a in arrays]
+
+
+def _like(dtype, *tensors):
+    return [tensor.detach().numpy().astype(dtype) for tensor in tensors]
+
+
+def _gradients(function, arrays, dout, dtype):
+    """Return function(*arrays), and the gradients with respect to the arrays."""
+    tensors = _tensors(*arrays)
+    out = function(*tensors)
+    grads = torch.autograd.grad(out, tensors, torch.tensor(np.float64(dout)))
+    return _like(dtype, out, *grads)
+
+
+def _flat_affine(x, w, b):
+    return torch.nn.functional.linear(x.flatten(1), w.T, b)
+
+
+def affine_forward(x, w, b):
+    (out,) = _like(x.dtype, _flat_affine(*_tensors(x, w, b)))
+    return {"out": out, **NO_SIDE_EFFECTS}
+
+
+def affine_backward(x, w, b, dout):
+    _, *grads = _gradients(_flat_affine, (x, w, b), dout, x.dtype)
+    return {
+        **dict(zip(("dx", "dw", "db"), grads, strict=True)),
+        "result of a second call": tuple(grads),
+        "x, w, b": {"x": x, "w": w, "b": b},
+        **NO_SIDE_EFFECTS,
+    }
+
+
+FUNCTIONS = {
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, 0.1),
+    "maxout": lambda x: x.max(dim=-1).values,
+}
+
+
+def forward(name):
+    """Return the oracle of an activation's forward."""
+
+    def oracle(x):
+        (out,) = _like(x.dtype, FUNCTIONS[name](*_tensors(x)))
+        return {"out": out, **NO_SIDE_EFFECTS}
+
+    return oracle
+
+
+def backward(name):
+    """Return the oracle of an activation's backward, and of both ways."""
+
+    def oracle(x, dout):
+        out, dx = _gradients(FUNCTIONS[name], (x,), dout, x.dtype)
+        return {"out": out, "dx": dx, "result of a second call": dx, **NO_SIDE_EFFECTS}
+
+    return oracle
+
+
+def maxout_ties(x, dout):
+    """What is to be known to judge a gradient at ties: it isn't unique."""
+    known = {"winners": x == x.max(axis=-1, keepdims=True), "dout": dout}
+    return {"dx": known, "result of a second call": known, **NO_SIDE_EFFECTS}
+
+
+def compare_ties(key, seen, expected):
+    """Return in words how a gradient at ties is wrong, or an empty text."""
+    winners, dout = expected["winners"], expected["dout"]
+    if not isinstance(seen, np.ndarray) or seen.shape != winners.shape:
+        return f"`{key}` does not have the shape of x"
+    if seen.dtype != dout.dtype:
+        return f"`{key}` has dtype {seen.dtype}, where {dout.dtype} is promised"
+    tolerance = 1e-6 if dout.dtype == np.float64 else 1e-4
+    if not (np.abs(seen[~winners]) <= tolerance).all():
+        return f"`{key}` is not 0 where another piece is larger"
+    if not (seen * dout[..., None] >= -tolerance).all():
+        return f"`{key}` has the sign opposite to dout in some tied piece"
+    if not np.allclose(seen.sum(axis=-1), dout, rtol=tolerance, atol=tolerance):
+        return f"what tied pieces get in `{key}` does not add up to dout"
+    return ""
+
+
+def log_softmax(x):
+    (out,) = _like(x.dtype, torch.log_softmax(*_tensors(x), dim=1))
+    return {"out": out, **NO_SIDE_EFFECTS}
+
+
+def _loss(function, x, key="dx"):
+    loss, dx = _gradients(function, (x,), 1.0, x.dtype)
+    (value,) = _like(np.float64, function(*_tensors(x)))
+    return {"loss": float(value), key: dx, **NO_SIDE_EFFECTS}
+
+
+def softmax_loss(x, y):
+    labels = torch.tensor(y)
+    return _loss(lambda x: torch.nn.functional.cross_entropy(x, labels), x)
+
+
+def svm_loss(x, y):
+    labels, classes = torch.tensor(y), x.shape[1]
+    # torch divides by the number of classes
+    return _loss(
+        lambda x: torch.nn.functional.multi_margin_loss(x, labels) * classes, x
+    )
+
+
+def l2_loss(pred, target):
+    wanted = torch.tensor(np.float64(target))
+    # the squared Frobenius norm, by another way than the formula
+    return _loss(lambda p: torch.cdist(p, wanted).diagonal().square().mean(), pred)
+
+
+def numerical_gradient(x, layout, function, weights, options):
+    """Central differences in closed form."""
+    h = options.get("h", 1e-5)
+    exact = {
+        "cubes": weights * (3 * x**2 + h**2),
+        "waves": weights * np.cos(x) * np.sin(h) / h,
+        "product": 2 * weights * (weights * x).sum(),
+    }
+    return {"grad": exact[function], "changed": []}
+
+
+# --- the worksheet ------------------------------------------------------------------------
+
+
+def worksheet_numbers(student):
+    """The numbers at the leaves, drawn as the notebook draws them."""
+    rng = personal_rng(student, "backprop-worksheet")
+    x, w = int(rng.integers(2, 5)), int(rng.integers(5, 10))
+    b, t = -int(rng.integers(1, 4)), w * x - int(rng.integers(3, 7))
+    return {"x": x, "w": w, "b": b, "t": t}
+
+
+def worksheet_answers(student):
+    """Values and derivatives of the student's graph, in closed form."""
+    x, w, b, t = worksheet_numbers(student).values()
+    # w x + b is positive for all numbers that are drawn
+    e = w * x + b + x - t
+    values = {"p": w * x, "q": w * x + b, "r": w * x + b, "s": e + t, "e": e}
+    slope = 2 * e
+    chain = dict.fromkeys(("de", "ds", "dr", "dq", "dp", "db"), slope)
+    ends = {"dt": -slope, "dw": slope * x, "dx": slope * (w + 1)}
+    return {**values, "L": e * e, **chain, **ends}
+
+
+# --- values -------------------------------------------------------------------------------
+
+OPERATIONS = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "pow": torch.pow,
+    "exp": torch.exp,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "neg": torch.neg,
+}
+
+
+def value(leaves, program, numbers, backward):
+    """The same graph in torch scalars."""
+    nodes = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in leaves]
+    plain = {n: torch.tensor(v, dtype=torch.float64) for n, v in numbers.items()}
+    for operation, *operands in program:
+        arguments = [plain[a] if isinstance(a, str) else nodes[a] for a in operands]
+        nodes.append(OPERATIONS[operation](*arguments))
+    seen = {"data": [node.item() for node in nodes]}
+    if backward:
+        count = len(leaves)
+        grads = torch.autograd.grad(
+            nodes[-1], nodes[:count], allow_unused=True, materialize_grads=True
+        )
+        seen["grad"] = [grad.item() for grad in grads]
+        seen["data afterwards"] = seen["data"]
+    return seen
+
+
+# --- nets and training --------------------------------------------------------------------
+
+
+def _net(arguments, params, X, y, forward, penalty, loss_function):
+    tensors = {name: torch.tensor(v, requires_grad=True) for name, v in params.items()}
+    output = forward(torch.tensor(X).flatten(1), tensors)
+    loss = loss_function(output, torch.tensor(y)) + penalty(tensors)
+    grads = torch.autograd.grad(loss, list(tensors.values()))
+    return {
+        "output": output.detach().numpy(),
+        "loss": loss.item(),
+        "grads": {n: g.numpy() for n, g in zip(tensors, grads, strict=True)},
+        "params": params,
+        "changed": [],
+    }
+
+
+def two_layer_net(arguments, params, X, y):
+    reg = arguments.get("reg", 0.0)
+
+    def forward(X, p):
+        return torch.relu(X @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"]
+
+    def penalty(p):
+        return 0.5 * reg * (p["W1"].square().sum() + p["W2"].square().sum())
+
+    loss = torch.nn.functional.cross_entropy
+    return _net(arguments, params, X, y, forward, penalty, loss)
+
+
+def mario_net(arguments, params, X, y):
+    def forward(X, p):
+        hidden = torch.sigmoid(X @ p["W1"] + p["b1"])
+        return torch.sigmoid(hidden @ p["W2"] + p["b2"]) @ p["W3"] + p["b3"]
+
+    def loss(pred, target):
+        return torch.nn.functional.mse_loss(pred, target, reduction="sum") / len(pred)
+
+    return _net(arguments, params, X, y, forward, lambda p: 0.0, loss)
+
+
+def gradient_descent(params, targets, slopes, rate, num_steps):
+    """Each parameter's distance from its target shrinks by one factor per step."""
+    off = {name: value - targets for name, value in params.items()}
+    shrink = {name: 1 - rate * slope for name, slope in slopes.items()}
+    losses = [
+        sum(0.5 * slopes[n] * (shrink[n] ** (2 * k) * off[n] ** 2).sum() for n in off)
+        for k in range(num_steps)
+    ]
+    ends = {n: targets + shrink[n] ** num_steps * off[n] for n in off}
+    return {"losses": list(map(float, losses)), "params": ends, **NO_SIDE_EFFECTS}
+
+
+def digits_data():
+    """Labelled digits to train on, and digits to name: the same for everybody."""
+    data = load("digits")
+    X = np.concatenate([data.train.X, data.val.X])
+    y = np.concatenate([data.train.y, data.val.y])
+    return X, y, data.test.X, data.test.y
+
+
+def digits(X_train, y_train, X_new, seed):
+    """The labels of the new digits, under the names that y_train gives the classes."""
+    X, y, X_held_out, y_held_out = digits_data()
+    names = {int(true): int(name) for true, name in zip(y, y_train, strict=True)}
+    assert np.array_equal(X, X_train)
+    assert np.array_equal(X_held_out, X_new)
+    return {"labels": np.array([names[int(true)] for true in y_held_out]), "changed": []}

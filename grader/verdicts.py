@@ -1,0 +1,118 @@
+"""From an executed notebook to typed verdicts, one for each graded cell."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from nbformat import NotebookNode
+
+from grader.checking import VERDICT_MIME
+from grader.execution import NOT_GRADED
+from grader.rebuild import is_graded, is_manual
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The points of one graded cell; ``score`` is ``None`` where a person gives them.
+
+    ``mistake`` holds the names of the mistakes that were recognised, ``message`` what
+    the student reads; both are empty where all is well.
+    """
+
+    grade_id: str
+    score: float | None
+    max_score: float
+    mistake: str = ""
+    message: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as data that JSON can hold."""
+        return {
+            "grade_id": self.grade_id,
+            "score": self.score,
+            "max": self.max_score,
+            "mistake": self.mistake or None,
+            "message": self.message or None,
+        }
+
+
+def read_verdicts(notebook: NotebookNode) -> list[Verdict]:
+    """Return the verdict of each graded cell of an executed notebook, in its order."""
+    return [read_verdict(cell) for cell in notebook.cells if is_graded(cell)]
+
+
+def read_verdict(cell: NotebookNode) -> Verdict:
+    """Return the verdict of one graded cell.
+
+    A ``Report`` among the outputs decides. A cell without one passes if it ran to its
+    end without an error, as nbgrader's own cells do. What did not run scores 0.
+    """
+    grade_id, points = (
+        cell.metadata.nbgrader["grade_id"],
+        float(cell.metadata.nbgrader["points"]),
+    )
+    if is_manual(cell):
+        return Verdict(
+            grade_id=grade_id,
+            score=None,
+            max_score=points,
+            message="graded by a person",
+        )
+    score, mistake, message = _judge(cell, points)
+    return Verdict(
+        grade_id=grade_id,
+        score=score,
+        max_score=points,
+        mistake=mistake,
+        message=message,
+    )
+
+
+def _judge(cell: NotebookNode, points: float) -> tuple[float, str, str]:
+    errors = [o for o in cell.outputs if o.output_type == "error"]
+    if errors:
+        return 0.0, "", _error_message(errors[-1])
+    reports = [
+        output.data[VERDICT_MIME]
+        for output in cell.outputs
+        if output.output_type == "execute_result" and VERDICT_MIME in output.data
+    ]
+    if reports:
+        return _read_report(reports[-1], points)
+    if cell.execution_count is None:
+        return 0.0, "", "not run"
+    return points, "", ""
+
+
+def _read_report(report: dict, points: float) -> tuple[float, str, str]:
+    score, findings = float(report["score"]), report["findings"]
+    if not 0 <= score <= points or float(report["max"]) != points:
+        text = (
+            f"the check gives {score:g} of {report['max']:g}, but the cell has"
+            f" {points:g} points"
+        )
+        return 0.0, "", f"{text}; tell the instructor"
+    mistakes = [name for finding in findings for name in finding["mistakes"]]
+    messages = [f"{finding['property']}: {finding['message']}" for finding in findings]
+    if not score and len({finding["message"] for finding in findings}) == 1:
+        messages = [findings[0]["message"]]
+    return score, ", ".join(dict.fromkeys(mistakes)), "; ".join(messages)
+
+
+def _error_message(error: NotebookNode) -> str:
+    """Return one line for an error, in the student's words where the cause is known."""
+    text = " ".join(_ANSI.sub("", error.evalue).split())[:300]
+    undefined = _UNDEFINED.search(text)
+    if error.ename == "NameError" and undefined:
+        return (
+            f"`{undefined[1]}` is not defined: the cell that defines it failed or is"
+            " missing"
+        )
+    if error.ename == NOT_GRADED:
+        return text
+    if error.ename == "NotImplementedError":
+        return "not answered yet"
+    return f"{error.ename}: {text}" if text else error.ename

@@ -1,0 +1,61 @@
+"""Tests that need a system package: skipped without it, failed where all must run.
+
+With FOVEA_REQUIRE_ALL set, a test that was skipped for want of a system package is a
+failure, whoever skipped it: a mark, the test itself, or its whole module.
+"""
+
+import os
+
+import pytest
+
+from tools.setup_environment import SYSTEM_PACKAGES, install_line, is_present
+
+# What a mark stands for: the Debian packages without which its tests cannot run.
+NEEDED = {"browser": ["chromium"], "sandbox": ["bubblewrap"]}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a marked test whose packages are missing, and say what installs them."""
+    needed = {name for mark in marks_of(item) for name in NEEDED[mark]}
+    missing = sorted(p for p in needed if not is_present(SYSTEM_PACKAGES[p]))
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}: {install_line(missing)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report = yield
+    if marks_of(item) or names_a_package(skip_reason(report)):
+        refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    report = yield
+    if names_a_package(skip_reason(report)):
+        refuse_skip(report)
+    return report
+
+
+def marks_of(item: pytest.Item) -> list[str]:
+    return [mark for mark in NEEDED if item.get_closest_marker(mark)]
+
+
+def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Why a report says "skipped"; nothing for other outcomes and expected failures."""
+    skipped = report.outcome == "skipped" and not hasattr(report, "wasxfail")
+    return str(report.longrepr[2]) if skipped else ""
+
+
+def names_a_package(reason: str) -> bool:
+    words = [*SYSTEM_PACKAGES, *SYSTEM_PACKAGES.values()]
+    return any(word in reason.lower() for word in words)
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure where every test must run."""
+    reason = skip_reason(report)
+    if reason and os.environ.get("FOVEA_REQUIRE_ALL"):
+        report.outcome = "failed"
+        report.longrepr = f"FOVEA_REQUIRE_ALL is set, yet this was skipped: {reason}"

@@ -1,0 +1,59 @@
+"""Every notebook of the course, run as its users run it; ``--durations`` prints the times."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from grader.check import check_notebook
+from grader.course import Course
+from grader.execution import Limits
+
+ROOT = Path(__file__).parents[1]
+LECTURES = sorted((ROOT / "lectures").glob("*.ipynb"))
+ASSIGNMENTS = Course(ROOT).assignments()
+
+pytestmark = pytest.mark.slow
+
+
+def test_there_is_something_to_run():
+    assert LECTURES
+    assert ASSIGNMENTS
+
+
+@pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.stem)
+def test_lecture_runs_from_top_to_bottom_without_a_warning(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, resources=resources).execute()
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    stderr = [o.text for o in outputs if o.get("name") == "stderr"]
+    assert stderr == []
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_solution_scores_everything(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    path = Course(ROOT).assignment(name).source_path
+    checked = check_notebook(path, limits=Limits())
+    lost = [v for v in checked.automatic if v.score != v.max_score]
+    assert lost == []
+    assert checked.score == checked.max_score > 0
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_untouched_release_scores_nothing(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    path = Course(ROOT).assignment(name).release_path
+    checked = check_notebook(path, limits=Limits())
+    assert [v for v in checked.automatic if v.score != 0] == []
+    assert checked.notes == ()
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_worked_numbers_are_any_students_own(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    path = Course(ROOT).assignment(name).source_path
+    checked = check_notebook(path, student="someone else", limits=Limits())
+    assert checked.score == checked.max_score
