@@ -1,6 +1,7 @@
-"""nbgrader's configuration; found by nbgrader and JupyterLab when started from this folder."""
+"""nbgrader's configuration, which it finds when started from this folder."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 root = Path(__file__).resolve().parent
@@ -17,7 +18,8 @@ c.Exchange.root = os.environ.get("FOVEA_EXCHANGE", str(root / "exchange"))
 c.Exchange.assignment_dir = str(root / "fetched")
 Path(c.Exchange.root).mkdir(parents=True, exist_ok=True)
 
-# a submission is rebuilt on the instructor's notebook, run within limits, and given typed verdicts
+# a submission is rebuilt on the instructor's notebook, run within limits, and given
+# typed verdicts
 c.Autograde.exporter_class = "grader.nbgrader_hooks.SubmissionExporter"
 c.Autograde.sanitize_preprocessors = [
     "nbgrader.preprocessors.OverwriteCells",
@@ -28,4 +30,18 @@ c.Autograde.autograde_preprocessors = [
     "grader.nbgrader_hooks.SaveVerdicts",
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
+]
+
+# feedback and the formgrader show submissions as harmless, self-contained pages
+c.HTMLExporter.filters = {"markdown2html": "grader.feedback.markdown_to_html"}
+c.HTMLExporter.preprocessors = ["grader.feedback.Harmless"]
+c.HTMLExporter.extra_template_basedirs = [
+    str(Path(find_spec(package).origin).parent / "templates")
+    for package in ("grader", "nbgrader.server_extensions.formgrader")
+]
+# students see no hidden tests
+c.GenerateFeedback.preprocessors = [
+    "grader.feedback.Grades",
+    "grader.feedback.ForStudents",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]

@@ -113,7 +113,9 @@ def draw_tangent(ax: Axes, function, slope, z: float) -> Axes:
     return ax
 
 
-def draw_cut(ax: Axes, points: np.ndarray, positive: np.ndarray, weights, bias) -> Axes:
+def draw_cut(
+    ax: Axes, points, positive, weights, bias, names=("negative", "positive")
+) -> Axes:
     """Draw points ``(N, 2)`` of two classes, and the sides of ``w·x + b = 0``.
 
     ``positive (N,)`` is true for the class that should have a positive score.
@@ -121,10 +123,12 @@ def draw_cut(ax: Axes, points: np.ndarray, positive: np.ndarray, weights, bias) 
     grid = np.linspace(-3.5, 3.5, 141)
     score = weights[0] * grid + weights[1] * grid[:, None] + bias
     ax.contourf(grid, grid, score > 0, [-1, 0.5, 2], colors=["#DCEAF3", "#F8E2D3"])
-    ax.scatter(*points[~positive].T, s=14, color=COLORS["train"], label="negative")
-    ax.scatter(
-        *points[positive].T, s=22, marker="x", color=COLORS["val"], label="positive"
+    styles = (
+        {"marker": "o", "color": COLORS["train"]},
+        {"marker": "x", "color": COLORS["val"]},
     )
+    for name, chosen, style in zip(names, (~positive, positive), styles, strict=True):
+        ax.scatter(*points[chosen].T, s=18, label=name, **style)
     ax.legend(loc="lower right", frameon=True)
     return ax
 

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 from IPython.display import display
 
 from fovea.plotting import Picture, describe
+from fovea.questions import QUESTIONS
 
 
 class Explorer:
@@ -28,7 +29,8 @@ class Explorer:
 
     def render(self, **params) -> Picture:
         """Return the picture for these parameters."""
-        fig, ax = plt.subplots(figsize=self.figsize)
+        # Fixed margins: finding the best ones takes as long as drawing.
+        fig, ax = plt.subplots(figsize=self.figsize, layout="none")
         try:
             self.draw(ax, **params)
             shown = [f"{name} = {_short(value)}" for name, value in params.items()]
@@ -87,10 +89,10 @@ def explore(draw: Callable, figsize=None, **ranges) -> Explorer:
 
 
 @dataclass(frozen=True)
-class Quiz:
+class Question:
     """A question whose options open to say whether, and why, they are right."""
 
-    question: str
+    text: str
     reasons: dict[str, str]
     answer: str
 
@@ -104,7 +106,7 @@ class Quiz:
 
     def __repr__(self) -> str:
         options = [f"- {option}" for option in self.reasons]
-        return "\n".join([self.question, *options, f"Answer: {self.answer}"])
+        return "\n".join([self.text, *options, f"Answer: {self.answer}"])
 
     def _repr_html_(self) -> str:
         # Plain HTML opens by mouse and keyboard, in JupyterLab and without a kernel.
@@ -113,21 +115,41 @@ class Quiz:
             f"<p>{html.escape(self.check(option))}</p></details>"
             for option in self.reasons
         ]
-        question = html.escape(self.question)
-        return f"<p><strong>Check yourself.</strong> {question}</p>" + "".join(rows)
+        text = html.escape(self.text)
+        return f"<p><strong>Check yourself.</strong> {text}</p>" + "".join(rows)
 
 
-def quiz(question: str, right: str, *wrong: str) -> Quiz:
-    """Return a question with instant answers, its options in alphabetical order.
+class Quiz(list[Question]):
+    """Questions to show one below the other."""
 
-    Each option is text such as ``"4: we count the matrices"``: the option, then why
+    def __repr__(self) -> str:
+        return "\n\n".join(map(repr, self))
+
+    def _repr_html_(self) -> str:
+        return "".join(question._repr_html_() for question in self)
+
+
+def quiz(*names: str) -> Quiz:
+    """Return the course's questions of these names, with instant answers.
+
+    Raises ``ValueError`` if there is no question of that name.
+    """
+    for name in names:
+        if name not in QUESTIONS:
+            known = ", ".join(QUESTIONS)
+            raise ValueError(f"no question is called {name!r}; there are: {known}")
+    return Quiz(question(*QUESTIONS[name]) for name in names)
+
+
+def question(text: str, right: str, *wrong: str) -> Question:
+    """Return a question, its options in alphabetical order.
+
+    Each option is text such as ``"4: We count the matrices."``: the option, then why
     it is right or wrong. Raises ``ValueError`` if a reason is missing.
     """
     reasons = {}
-    for option, colon, reason in sorted(
-        text.partition(": ") for text in (right, *wrong)
-    ):
+    for option, colon, reason in sorted(o.partition(": ") for o in (right, *wrong)):
         if not colon:
             raise ValueError(f"{option!r} has no reason; write 'option: reason'")
         reasons[option] = reason
-    return Quiz(question, reasons, answer=right.partition(": ")[0])
+    return Question(text, reasons, answer=right.partition(": ")[0])

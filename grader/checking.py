@@ -1,18 +1,19 @@
 """The engine of the hidden checks: exercises, their properties, mistakes, and the
 report.
 
-An ``Exercise`` runs a student's functions on *cases*, compares what comes back with an oracle,
-and gives points for each ``Property`` that holds in all of its cases. What does not agree is
-compared with what known ``Mistake``s would have produced, so that the report can name the mistake
-without showing inputs or expected numbers.
+An ``Exercise`` runs a student's functions on *cases*, compares what comes back with an
+oracle, and gives points for each ``Property`` that holds in all of its cases. What does
+not agree is compared with what known ``Mistake``s would have produced, so that the
+report can name the mistake without showing inputs or expected numbers.
 
-Student code is touched in one place only, ``beside``: a function of the checks goes to where the
-student's objects live, and plain data comes back. That function
+Student code is touched in one place only, ``beside``: a function of the checks goes to
+where the student's objects live, and plain data comes back. That function
 
-- takes the student's functions, then the data of one case by keyword, and returns a dict of data;
+- takes the student's functions, then the data of one case by keyword, and returns a
+  dict of data;
 - decides nothing, asserts nothing;
-- is self-contained: what it imports it imports in its body, from the grader's package only
-  ``grader.alongside``.
+- is self-contained: what it imports it imports in its body, from the grader's package
+  only ``grader.alongside``.
 """
 
 import contextvars
@@ -47,7 +48,7 @@ class StudentError(Exception):
         self.kind = kind
 
 
-# --- where a check meets student code -----------------------------------------------------
+# --- where a check meets student code ---
 
 
 def _run_here(function: Callable, students: tuple, data: dict[str, Any]) -> Any:
@@ -126,7 +127,7 @@ def _refuse(value: Any) -> Any:
     )
 
 
-# --- the exercise -------------------------------------------------------------------------
+# --- the exercise ---
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,8 +232,8 @@ class Exercise:
     """What a student writes, and how it is judged.
 
     ``run(*functions, **case)`` goes beside the student's functions and returns a dict
-    of data; ``oracle(**case)`` returns what that dict has to hold; ``mistakes`` are
-    tried in order.
+    of data; ``oracle(**case)`` returns what that dict has to hold; of two ``mistakes``
+    that explain as much, the first is named.
     """
 
     name: str
@@ -247,31 +248,31 @@ class Exercise:
 
     def __call__(self, *functions: Any) -> Report:
         """Return the report on the student's ``functions``."""
-        findings = [self._judge(prop, functions) for prop in self.properties]
-        found = tuple(f for f in findings if f is not None)
-        score = round(self.points - sum(f.points for f in found), 6)
+        findings = self._findings(functions)
+        score = round(self.points - sum(f.points for f in findings), 6)
         return Report(
-            exercise=self.name, score=score, max_score=self.points, findings=found
+            exercise=self.name,
+            score=score,
+            max_score=self.points,
+            findings=tuple(findings),
         )
 
-    def _judge(self, prop: Property, functions: tuple) -> Finding | None:
-        """Return what is wrong with one property, or ``None`` if it holds."""
-        cases = prop.cases(_rng(self.name, prop.name))
-        observed = [self._observe(functions, case) for case in cases]
-        faults = self._faults(prop, cases, observed)
-        if not faults:
-            return None
-        named = self._recognise(prop, cases, observed, list(faults))
-        unnamed = [text for key, text in faults.items() if key not in named]
-        if unnamed and not named and prop.hint:
-            unnamed[-1] += f". {prop.hint}"
-        messages = [mistake.message for mistake in named.values()] + unnamed
-        return Finding(
-            property=prop.name,
-            points=prop.points,
-            message="; ".join(dict.fromkeys(messages)),
-            mistakes=tuple(dict.fromkeys(mistake.name for mistake in named.values())),
-        )
+    def _findings(self, functions: tuple) -> list[Finding]:
+        """Return what is wrong; properties with the same ``cases`` share one run."""
+        runs: dict[Callable, _Run] = {}
+        for prop in self.properties:
+            if prop.cases not in runs:
+                cases = prop.cases(_rng(self.name, prop.name))
+                runs[prop.cases] = _Run(cases, self._observe_all(functions, cases))
+        faults = {}
+        for prop in self.properties:
+            if found := self._faults(prop, runs[prop.cases]):
+                faults[prop] = found
+        named = self._recognise(faults, runs)
+        return [_finding(prop, faults[prop], named) for prop in faults]
+
+    def _observe_all(self, functions: tuple, cases: list) -> list:
+        return [self._observe(functions, case) for case in cases]
 
     def _observe(self, functions: tuple, case: dict[str, Any]) -> Any:
         """Return what ``run`` gives beside ``functions``, or the ``StudentError``."""
@@ -281,10 +282,10 @@ class Exercise:
         except StudentError as error:
             return error
 
-    def _faults(self, prop: Property, cases: list, observed: list) -> dict[str, str]:
+    def _faults(self, prop: Property, run: "_Run") -> dict[str, str]:
         """Return, for each key that disagrees in some case, how it disagrees."""
         faults: dict[str, str] = {}
-        for case, seen in zip(cases, observed, strict=True):
+        for case, seen in zip(run.cases, run.observed, strict=True):
             expected = self.oracle(**copy.deepcopy(case))
             for key in prop.keys:
                 fault = _fault(key, seen, expected, prop)
@@ -293,29 +294,83 @@ class Exercise:
         return faults
 
     def _recognise(
-        self, prop: Property, cases: list, observed: list, keys: list
-    ) -> dict[str, Mistake]:
-        """Return, for each of the disagreeing ``keys``, the first mistake that explains
-        it."""
-        found: dict[str, Mistake] = {}
-        for mistake in self.mistakes:
-            with running(_run_here):
-                made = [self._observe(mistake.functions, case) for case in cases]
-            if any(
-                isinstance(a, StudentError) != isinstance(b, StudentError)
-                for a, b in zip(made, observed, strict=True)
-            ):
-                continue
-            for key in keys:
-                if key not in found and all(
-                    _alike(key, a, b, prop.rtol)
-                    for a, b in zip(made, observed, strict=True)
-                ):
-                    found[key] = mistake
+        self, faults: dict[Property, dict[str, str]], runs: dict[Callable, "_Run"]
+    ) -> dict[tuple[str, str], Mistake]:
+        """Return the mistake behind each fault, by the names of property and key.
+
+        The mistake that explains most faults is taken first, then the one that explains
+        most of the others: so few are named, and the likeliest.
+        """
+        answered = [p for p in faults if not runs[p.cases].unanswered]
+        explained = [
+            (mistake, self._explained_by(mistake, answered, faults, runs))
+            for mistake in self.mistakes
+            if answered
+        ]
+        found: dict[tuple[str, str], Mistake] = {}
+        while explained:
+            mistake, pairs = max(explained, key=lambda e: len(e[1] - found.keys()))
+            new = pairs - found.keys()
+            if not new:
+                break
+            found |= dict.fromkeys(new, mistake)
         return found
 
+    def _explained_by(
+        self, mistake: Mistake, props: list, faults: dict, runs: dict
+    ) -> set[tuple[str, str]]:
+        """Return which faults the mistake would have brought about just so."""
+        with running(_run_here):
+            made = {
+                cases: self._observe_all(mistake.functions, runs[cases].cases)
+                for cases in {prop.cases for prop in props}
+            }
+        return {
+            (prop.name, key)
+            for prop in props
+            for key in faults[prop]
+            if all(
+                _alike(key, a, b, prop.rtol)
+                for a, b in zip(
+                    made[prop.cases], runs[prop.cases].observed, strict=True
+                )
+            )
+        }
 
-# --- comparing ----------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class _Run:
+    """The cases of a property, and what came back from each."""
+
+    cases: list[dict[str, Any]]
+    observed: list[Any]
+
+    @property
+    def unanswered(self) -> bool:
+        return any(
+            isinstance(seen, StudentError) and seen.kind == "NotImplementedError"
+            for seen in self.observed
+        )
+
+
+def _finding(
+    prop: Property, faults: dict[str, str], named: dict[tuple[str, str], Mistake]
+) -> Finding:
+    """Return one property's finding: the mistakes by name, other faults in words."""
+    mistakes = [named[prop.name, key] for key in faults if (prop.name, key) in named]
+    unnamed = [text for key, text in faults.items() if (prop.name, key) not in named]
+    if unnamed and not mistakes and prop.hint:
+        unnamed[-1] += f". {prop.hint}"
+    messages = [mistake.message for mistake in mistakes] + unnamed
+    return Finding(
+        property=prop.name,
+        points=prop.points,
+        message="; ".join(dict.fromkeys(messages)),
+        mistakes=tuple(dict.fromkeys(mistake.name for mistake in mistakes)),
+    )
+
+
+# --- comparing ---
 
 
 def _fault(key: str, seen: Any, expected: dict[str, Any], prop: Property) -> str:
@@ -343,11 +398,14 @@ _SIDE_EFFECTS = {
 
 
 def _alike(key: str, made: Any, seen: Any, rtol: float | None) -> bool:
-    """Tell whether a mistake made what was seen: the same values, or the same
-    exception."""
+    """Tell whether a mistake made what was seen: the same values, or the same error."""
+    if isinstance(made, StudentError) and isinstance(seen, StudentError):
+        # the texts too, as errors of a kind differ in reason; that of recursion varies
+        return made.kind == seen.kind and (
+            str(made) == str(seen) or made.kind == "RecursionError"
+        )
     if isinstance(made, StudentError) or isinstance(seen, StudentError):
-        # the texts too: two errors of one kind may have different reasons
-        return str(made) == str(seen) and seen.kind != "NotImplementedError"
+        return False
     return (
         key in made
         and key in seen
@@ -406,13 +464,10 @@ def _number_disagreement(
     if not np.isfinite(seen) and np.isfinite(expected):
         return f"`{name}` is not finite"
     tolerance = rtol or RTOL.get(str(seen.dtype), RTOL["float64"])
-    error = abs(float(seen) - expected)
-    close = error <= tolerance * max(1e-3, abs(expected)) or float(seen) == expected
-    return (
-        ""
-        if close or (np.isnan(seen) and np.isnan(expected))
-        else f"the value of `{name}` is wrong"
+    close = np.isclose(
+        float(seen), expected, rtol=tolerance, atol=1e-3 * tolerance, equal_nan=True
     )
+    return "" if close else f"the value of `{name}` is wrong"
 
 
 def _array_disagreement(name: str, seen: Any, expected: Any, rtol: float | None) -> str:
@@ -444,7 +499,7 @@ def _as_array(value: Any) -> np.ndarray | None:
     return value.numpy() if hasattr(value, "numpy") else None
 
 
-# --- seeds --------------------------------------------------------------------------------
+# --- seeds ---
 
 
 def student() -> str | None:

@@ -41,12 +41,16 @@ class Course:
         """Return nbgrader's own API, set up from the course's configuration."""
         # nbgrader takes more than a second to import: only commands that need it pay
         import logging
+        import warnings
 
         from nbgrader.apps import NbGraderAPI
         from traitlets.config import PyFileConfigLoader
 
+        # the gradebook's rows are right, whatever SQLAlchemy remarks on their order
+        warnings.filterwarnings("ignore", "Object of type <", RuntimeWarning)
         # nbgrader calls alembic by name, which lies beside the interpreter
-        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        beside = str(Path(sys.executable).parent)
+        os.environ["PATH"] = beside + os.pathsep + os.environ.get("PATH", "")
         config = PyFileConfigLoader(CONFIG_NAME, path=str(self.root)).load_config()
         api = NbGraderAPI(config=config)
         api.log_level = logging.INFO

@@ -33,7 +33,8 @@ INTERRUPT_S = 3
 class Limits:
     """What the run of one notebook may take."""
 
-    # training cells of honest students take seconds; a hang should not hold up a class for long
+    # training cells of honest students take seconds; a hang should not hold up a class
+    # for long
     cell_s: float = 60
     notebook_s: float = 300
     output_bytes: int = 1_000_000
@@ -157,7 +158,8 @@ class _Client(NotebookClient):
             store_widget_state=False,
             shutdown_kernel="immediate",
             resources={"metadata": {"path": str(folder / "work")}},
-            # sockets in a folder of ours: no port that others on the machine could reach
+            # sockets in a folder of ours: no port that others on the machine could
+            # reach
             config=Config(
                 {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
             ),

@@ -1,34 +1,38 @@
-"""Wrong answers, written as one-line edits of right ones."""
+"""Wrong answers, written as small edits of right ones."""
 
 import inspect
 import linecache
+import sys
 from collections.abc import Callable
 
 
-def edited(function: Callable, *edits: tuple[str, str]) -> Callable:
-    """Return ``function`` with each ``(old, new)`` applied to its source, under the
-    same name.
+def edited(answer: Callable, *edits: tuple[str, str]) -> Callable:
+    """Return the function or class ``answer`` with each ``(old, new)`` applied to its
+    source, under the same name.
 
-    ``inspect.getsource`` gives the edited source, so a wrong answer can be written into
-    a notebook. Raises ``ValueError`` unless each ``old`` stands in the source exactly
-    once.
+    ``source_of`` gives the edited source, so a wrong answer can be written into a
+    notebook. Raises ``ValueError`` unless each ``old`` stands in the source exactly once.
     """
-    source = inspect.getsource(function)
+    source = source_of(answer)
     for old, new in edits:
         if source.count(old) != 1:
-            where = f"{function.__module__}.{function.__qualname__}"
+            where = f"{answer.__module__}.{answer.__qualname__}"
             raise ValueError(
                 f"an edit replaces text that stands once, but {old!r} stands"
                 f" {source.count(old)} times in {where}"
             )
         source = source.replace(old, new)
-    filename = f"<{function.__name__} with {edits!r}>"
-    linecache.cache[filename] = (
-        len(source),
-        None,
-        source.splitlines(keepends=True),
-        filename,
-    )
-    namespace = dict(function.__globals__)
+    filename = f"<{answer.__name__} with {edits!r}>"
+    lines = source.splitlines(keepends=True)
+    linecache.cache[filename] = (len(source), None, lines, filename)
+    namespace = dict(vars(sys.modules[answer.__module__]))
     exec(compile(source, filename, "exec"), namespace)
-    return namespace[function.__name__]
+    made = namespace[answer.__name__]
+    # inspect finds functions in linecache, but looks for a class in its module's file
+    made.__edited_source__ = source
+    return made
+
+
+def source_of(answer: Callable) -> str:
+    """Return the source of a function or class, edited or not."""
+    return getattr(answer, "__edited_source__", None) or inspect.getsource(answer)

@@ -3,7 +3,6 @@ broken work."""
 
 import ast
 import importlib
-import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from nbformat import NotebookNode
 
 from grader.checking import Exercise
 from grader.course import Assignment, BadInput
+from grader.mistakes import source_of
 from grader.rebuild import is_solution
 
 NAMES = (
@@ -24,8 +24,14 @@ NAMES = (
 
 # how a class is made up, in shares
 KINDS = {
-    "right": 4, "mistaken": 7, "unusual": 2, "half": 3, "untouched": 1, "late": 1, "crashing": 2,
-}  # fmt: skip
+    "right": 4,
+    "mistaken": 7,
+    "unusual": 2,
+    "half": 3,
+    "untouched": 1,
+    "late": 1,
+    "crashing": 2,
+}
 
 _SOLUTION = re.compile(r"^[ \t]*### (BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
 
@@ -181,11 +187,12 @@ class _Writer:
     def _put(self, notebook: NotebookNode, definitions: tuple[Callable, ...]) -> bool:
         """Write definitions over those of the same names; tell whether each found its
         place."""
-        return all([_replace(notebook, definition) for definition in definitions])
+        found = [_replace(notebook, definition) for definition in definitions]
+        return all(found)
 
 
 def _replace(notebook: NotebookNode, definition: Callable) -> bool:
-    source = inspect.cleandoc("\n" + inspect.getsource(definition))
+    source = source_of(definition).strip()
     for cell in notebook.cells:
         if is_solution(cell) and cell.cell_type == "code":
             span = _span(cell.source, definition.__name__)

@@ -23,7 +23,7 @@ def check_table(checked: Checked) -> str:
 
 
 def _verdict_row(verdict: Verdict) -> tuple[str, str, str]:
-    name = verdict.grade_id.removesuffix("-tests")
+    name = _exercise(verdict)
     if verdict.score is None:
         return name, f"- / {verdict.max_score:g}", verdict.message
     full = verdict.score == verdict.max_score
@@ -32,6 +32,10 @@ def _verdict_row(verdict: Verdict) -> tuple[str, str, str]:
         f"{verdict.score:g} / {verdict.max_score:g}",
         "ok" if full else verdict.message,
     )
+
+
+def _exercise(verdict: Verdict) -> str:
+    return verdict.grade_id.removesuffix("-tests")
 
 
 def class_table(results: Sequence[Result]) -> str:
@@ -52,9 +56,9 @@ def _class_row(result: Result) -> tuple[str, str, str, str]:
 
 def _stood_out(result: Result) -> str:
     lost = [v for v in result.verdicts if v.score is not None and v.score < v.max_score]
-    mistakes = [v.mistake for v in lost if v.mistake]
+    mistakes = [f"{_exercise(v)}: {v.mistake}" for v in lost if v.mistake]
     other = [v for v in lost if not v.mistake]
-    parts = [", ".join(mistakes)] if mistakes else []
+    parts = mistakes
     if other:
         kinds = [v.message.split(":")[0] for v in other]
         common = max(sorted(set(kinds)), key=kinds.count)

@@ -1,4 +1,4 @@
-"""Every notebook of the course, run as its users run it; ``--durations`` prints the times."""
+"""Every notebook of the course, run as its users do; ``--durations`` prints times."""
 
 from pathlib import Path
 

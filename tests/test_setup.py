@@ -4,11 +4,15 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -61,6 +65,11 @@ def fake_program(folder: Path, name: str, answer: str) -> Path:
 def test_finished_set_up_is_recognised(project: Path):
     assert is_set_up(project, wanted="")
     assert is_set_up(project, wanted=sys.executable)
+
+
+def test_unfinished_set_up_asks_for_set_up(project: Path):
+    stamp_path(project).unlink()
+    assert not is_set_up(project, wanted="")
 
 
 @pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml"])
@@ -314,7 +323,7 @@ def makefile_targets() -> dict[str, tuple[str, list[str]]]:
     targets: dict[str, tuple[str, list[str]]] = {}
     name = ""
     for line in (ROOT / "Makefile").read_text().splitlines():
-        if found := re.match(r"([a-z][\w-]*):(?!=)[^#]*(?:## (.+))?$", line):
+        if found := re.match(r"([a-z][\w-]*):(?!=)(?:.* ## (.+))?", line):
             name = found[1]
             targets[name] = (found[2] or "", [])
         elif line.startswith("\t"):
@@ -346,32 +355,42 @@ def test_lab_passes_options_on():
     assert lab.lab_command(["--port=8899"], is_root=False)[-1] == "--port=8899"
 
 
+def answer(url: str, within_s: float) -> Any:
+    """The answer of a server that may still be starting."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return urlopen(url, timeout=within_s)
+        except URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 @pytest.mark.slow
 def test_lab_opens_the_lectures_and_asks_about_no_news(tmp_path: Path):
-    options = ["--no-browser", "--IdentityProvider.token=", "--port=8890"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ["--no-browser", "--IdentityProvider.token=", f"--port={port}"]
     environment = os.environ | {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": ""}
     server = subprocess.Popen(
-        [sys.executable, "-m", "tools.lab", *options],
+        [sys.executable, "-m", "tools.lab", *options, "--ip=127.0.0.1"],
         cwd=ROOT,
         env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
     )
     try:
-        # The port is another one when 8890 is taken: it is in the line that names it.
-        lines = (re.search(r"http://\S+:\d+/\S+", line) for line in server.stderr)
-        start = next(found[0] for found in lines if found)
-        assert urlsplit(start).path == "/lab/tree/lectures"
-        page = urlopen(start).read().decode()
-        assert "<title>JupyterLab</title>" in page
-        settings = f"http://{urlsplit(start).netloc}/lab/api/settings/"
-        asked = "@jupyterlab/apputils-extension:notification"
-        found = json.loads(urlopen(settings + asked).read())
-        assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
-        assert found["schema"]["properties"]["checkForUpdates"]["default"] is False
+        page = answer(f"http://127.0.0.1:{port}/", within_s=60)
+        assert urlsplit(page.geturl()).path == "/lab/tree/lectures"
+        assert b"<title>JupyterLab</title>" in page.read()
+        asked = "lab/api/settings/@jupyterlab/apputils-extension:notification"
+        found = answer(f"http://127.0.0.1:{port}/{asked}", within_s=60)
+        defaults = json.loads(found.read())["schema"]["properties"]
+        assert defaults["fetchNews"]["default"] == "false"
+        assert defaults["checkForUpdates"]["default"] is False
     finally:
-        server.terminate()
-        server.communicate()
+        server.kill()
+        server.wait()
 
 
 # ------------------------------------------------------------------------- pins

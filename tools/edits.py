@@ -49,6 +49,8 @@ def _read_notebook(content: bytes, where: str) -> NotebookNode:
             warnings.simplefilter("ignore")
             notebook = nbformat.reads(content.decode(), as_version=4)
             nbformat.validate(notebook)
+            # JSON can say what UTF-8 can't.
+            nbformat.writes(notebook).encode()
     except Exception as error:
         found = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
         expected = "a notebook of format 4"

@@ -33,6 +33,7 @@ KERNEL = {
 TEXT_NAME = re.compile(r"(\d\d)_([a-z][a-z0-9]*(?:_[a-z0-9]+)*)")
 # JupyterLab makes them beside an open notebook; git and nbgrader leave them out.
 CHECKPOINTS = ".ipynb_checkpoints"
+CACHE = "__pycache__"
 
 
 # --- from a text to its notebooks ------------------------------------------------
@@ -121,7 +122,7 @@ def course_files(root: Path) -> tuple[list[Source], dict[str, str]]:
 def _text_paths(root: Path) -> list[Path]:
     folders = [root / "authoring" / name for name in ("lectures", "assignments")]
     paths = [path for folder in folders for path in sorted(folder.glob("*"))]
-    return [path for path in paths if path.name[0] != "." and path.suffix != ".pyc"]
+    return [path for path in paths if path.name[0] != "." and path.name != CACHE]
 
 
 def _read_source(path: Path, root: Path) -> Source:
@@ -165,12 +166,15 @@ def _strays(root: Path, files: Iterable[str]) -> Iterator[Problem]:
     for folder in sorted(folders):
         for path in sorted(folder.glob("*")):
             place = path.relative_to(root).as_posix()
-            checkpoint = path.name == CHECKPOINTS and place[0] != "a"
+            released = place.startswith("assignments/")
+            checkpoint = path.name == CHECKPOINTS and not released
             if path in expected | folders or checkpoint:
                 continue
             todo = f"delete it (rm -r '{place}')"
-            if path.suffix == ".ipynb" and place[0] != "a":
-                todo += f", or make it a text first (make import NB='{place}')"
+            works = [path] if path.suffix == ".ipynb" else sorted(path.glob("*.ipynb"))
+            if works and not released:
+                work = works[0].relative_to(root).as_posix()
+                todo += f", or make it a text first (make import NB='{work}')"
             yield Problem(place, "a file that no text makes", "built files", todo)
 
 

@@ -346,22 +346,25 @@ def _hidden_name_problems(
     used = []
     for node in ast.walk(tree):
         line = cell.first_line + getattr(node, "lineno", 0) - 1
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            if line not in hidden:
-                used.append((line, node.id))
-        elif isinstance(node, ast.Name):
-            bound[line in hidden].add(node.id)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names = {alias.asname or alias.name.split(".")[0] for alias in node.names}
-            bound[line in hidden] |= names
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            bound[line in hidden].add(node.name)
+        bound[line in hidden] |= _bound(node)
+        if isinstance(node, ast.Name) and line not in hidden:
+            used.append((line, node.id))
     for line, name in used:
         if name in bound[True] - bound[False]:
             found = f"{name!r} outside the region that defines it"
             expected = "visible lines that run without the hidden ones"
             todo = "move the line between the markers, or the definition out of them"
             yield source.problem(cell, found, expected, todo, line=line)
+
+
+def _bound(node: ast.AST) -> set[str]:
+    """The names that a piece of code defines."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    return {node.id} if stored else set()
 
 
 def parse_code(source: str) -> ast.Module:
@@ -374,10 +377,12 @@ def parse_code(source: str) -> ast.Module:
         try:
             tree = compile(code, "<cell>", "exec", flags, dont_inherit=True)
             # What only the compiler sees: a `return` that stands alone, `1 is 1`.
-            compile(tree, "<cell>", "exec", flags - ast.PyCF_ONLY_AST)
-            return tree
-        except (ValueError, Warning) as error:
+            flags -= ast.PyCF_ONLY_AST
+            compile(tree, "<cell>", "exec", flags, dont_inherit=True)
+        except ValueError as error:
+            # A null byte, in Python 3.11, or half of a surrogate pair.
             raise SyntaxError(str(error)) from None
+    return tree
 
 
 def _imported(node: ast.AST) -> list[str]:

@@ -100,9 +100,7 @@ def fingerprint(root: Path, version: tuple) -> str:
 def is_set_up(root: Path, wanted: str) -> bool:
     """Whether the set-up was finished for just these pins (and this Python)."""
     stamp, version = stamp_path(root), version_of(str(environment_python(root)))
-    if not stamp.exists() or version < OLDEST:
-        return False
-    if wanted and version_of(wanted) != version:
+    if not stamp.exists() or (wanted and version_of(wanted) != version):
         return False
     return stamp.read_text() == fingerprint(root, version)
 

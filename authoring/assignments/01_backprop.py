@@ -1335,7 +1335,7 @@ def classify_digits(X_train, y_train, X_new, seed):
 
     X_train: (N, 1, 8, 8) and X_new: (M, 1, 8, 8), float32 in [0, 1]; y_train: (N,)
     int64, 0 to 9. N is about 1400. seed: an int for whatever you draw at random.
-    Nothing that is given is changed. At most 20 seconds on a CPU.
+    At most 20 seconds on a CPU.
     """
     ### BEGIN SOLUTION
     rng = np.random.default_rng(seed)

@@ -40,7 +40,7 @@ digits = load("digits")
 # Row $k$ of $W$ meets the image pixel by pixel: it is a template.
 # For now, take the average image of digit $k$.
 #
-# **Guess:** chance gets 10 % right. Ten averages?
+# **Guess:** chance gets 10 % of new digits right. What do ten averages get?
 
 # %%
 X, y = digits.train.X.reshape(-1, 64), digits.train.y
@@ -59,23 +59,24 @@ describe(axes, "Ten blurred images; row k of W looks like the digit k.")
 # (The bias $-\tfrac12\|w_k\|^2$ keeps templates with much ink from winning too often.)
 #
 # What can weights and a bias do, geometrically?
-# Describe zeros and nines by two numbers each, the ink in the left half and in the top half, and let a positive score mean "nine".
+# Describe zeros and nines by two numbers each, the ink in the left half and in the top half, both standardized (mean 0, standard deviation 1), and let a positive score mean "nine".
 # This is the **perceptron** of about 1960: the sign of a weighted sum plus a bias.
 #
-# **Guess** the sign of each weight, then drag the sliders until you are above 95 %.
+# **Guess** the sign of each weight, then drag the sliders until more than 95 % lie on their own side.
 
 # %%
 some = (y == 0) | (y == 9)
 images, is_nine = digits.train.X[some, 0], y[some] == 9
-ink = np.stack([images[:, :, :4].sum(axis=(1, 2)), images[:, :4].sum(axis=(1, 2))], axis=1)
+halves = images[:, :, :4], images[:, :4]
+ink = np.stack([half.sum(axis=(1, 2)) for half in halves], axis=1)
 ink = (ink - ink.mean(axis=0)) / ink.std(axis=0)
 
 
 def draw_score(ax, w_left=0.0, w_top=1.0, bias=0.0):
     """Zeros and nines as points in a plane that a straight line cuts in two."""
     right = ((ink @ [w_left, w_top] + bias > 0) == is_nine).mean()
-    plotting.draw_cut(ax, ink, is_nine, [w_left, w_top], bias)
-    ax.set(title=f"{right:.0%} of zeros (dots) and nines (crosses) are on the right side")
+    plotting.draw_cut(ax, ink, is_nine, [w_left, w_top], bias, names=("zero", "nine"))
+    ax.set(title=f"{right:.0%} of zeros and nines lie on their own side")
     ax.set(xlabel="ink in the left half (standardized)", ylabel="ink in the top half")
 
 
@@ -108,12 +109,7 @@ def sigmoid(z):
 W1, W2, x = rng.normal(size=(20, 64)), rng.normal(size=(10, 20)), X[0]
 assert np.allclose(W2 @ (W1 @ x), (W2 @ W1) @ x)
 assert ((ink @ [-1.5, 1.6] > 0) == is_nine).mean() > 0.95
-quiz(
-    "How many layers has f = W₄ tanh(W₃ max(0, W₂ max(0, W₁ x)))?",
-    "4: we count the matrices W₁ to W₄, so three hidden layers and the output.",
-    "3: these are the hidden layers; the output layer counts too.",
-    "7: functions without weights, such as tanh, are no layers of their own here.",
-)
+quiz("layers")
 
 # %% [markdown]
 # The functions may differ from layer to layer:
@@ -145,7 +141,7 @@ describe(fig, "Five curves: one layer gives a straight line, two to five layers 
 # %% [markdown]
 # One layer is straight, whatever its weights.
 # Two layers have a kink wherever a $\max$ switches, and depth bends further.
-# Learning is the art of finding weights that bend it through the data.
+# Learning means to find weights that bend the function through the data.
 #
 # ## Activations decide what comes back
 #
@@ -155,12 +151,12 @@ describe(fig, "Five curves: one layer gives a straight line, two to five layers 
 # - tanh: $\tanh(z)$
 # - **ReLU** (rectified linear unit): $\max(0, z)$
 # - leaky ReLU: $\max(0.1z, z)$
-# - maxout: $\max(w_1^\top x + b_1,\; w_2^\top x + b_2)$, learned, two pieces or more
+# - maxout: $\max(w_1^\top x + b_1,\; w_2^\top x + b_2)$, the larger of two or more learned scores
 #
 # Learning will multiply by their slopes.
-# Where the slope is almost zero, an activation **saturates**.
+# Where the slope is almost zero, an activation **saturates**: nothing gets through.
 #
-# **Guess:** which ones do, and on which side?
+# **Guess:** which ones saturate, and on which side?
 
 # %%
 activations = {
@@ -196,12 +192,7 @@ for name, (f, slope) in activations.items():
     slopes = slope(np.linspace(-10, 10, 1001))
     numbers = f"{slopes[0]:15.5f}{slopes.max():16.2f}{slopes[-1]:14.5f}"
     print(f"{name:10}{f(z).mean():12.1f}{numbers}")
-quiz(
-    "Which activation is zero-centred, and saturates on both sides?",
-    "tanh: its outputs lie between -1 and 1, its slope dies out on both sides.",
-    "sigmoid: it saturates on both sides, but its outputs spread around 0.5.",
-    "leaky ReLU: its slope is 0.1 or 1, so it never saturates.",
-)
+quiz("zero-centred")
 
 # %% [markdown]
 # Only tanh is zero-centred.
@@ -210,7 +201,7 @@ quiz(
 # Why care? A unit of the next layer computes $s = \sum_i w_i h_i$, so the loss $L$, the number we want to lower, changes by $\frac{\partial L}{\partial w_i} = \frac{\partial L}{\partial s} h_i$.
 # If all $h_i$ are positive, the one factor $\frac{\partial L}{\partial s}$ sets every sign: all weights go up together, or all down.
 # *Efficient BackProp* (LeCun et al., 1998) therefore preferred tanh.
-# Next, 300 such pairs of derivatives.
+# Below are 300 such pairs, with random inputs and random $\frac{\partial L}{\partial s}$.
 
 # %%
 pairs, ds = rng.normal(size=(300, 2)), rng.normal(size=(300, 1))
@@ -220,7 +211,7 @@ for ax, name in zip(axes, ["sigmoid", "tanh"], strict=True):
     mixed = (dw[:, 0] * dw[:, 1] < 0).mean()
     ax.scatter(*dw.T, s=8, color=plotting.COLORS["grad"])
     ax.set(title=f"{name}: {mixed:.0%} mixed signs", xlabel="∂L/∂w₁", ylabel="∂L/∂w₂")
-describe(fig, "After sigmoids, gradients fill two of four quadrants; after tanh, all four.")
+describe(fig, "After sigmoids, gradients lie in two of four quadrants; after tanh in all.")
 
 # %% [markdown]
 # After sigmoids no pair has mixed signs; a path that needs one weight up and the other down must zigzag.
@@ -244,19 +235,25 @@ for name in ["ReLU", "leaky ReLU"]:
 
 # %% [markdown]
 # ReLU stays at 0; a slope of 0.1 brought the leaky one to life.
-# Still, ReLU is the usual first choice: cheap, and *where it is active* it doesn't saturate.
-# Its prices: no zero centre, no derivative below 0 or (strictly) at 0, sometimes a dead unit, rarely a problem.
 #
+# Still, ReLU is the usual first choice, made popular by AlexNet in 2012.
+# It is cheap, and it doesn't saturate where it is active, so deep networks learn faster.
+# Its drawbacks: it is not zero-centred; below 0 there is no derivative; at 0 none is defined (programs pick 0, which does no harm); and a unit may die, which is rarely a problem.
+# Slides that say "ReLU doesn't saturate" mean its positive side.
+# Maxout has neither drawback, at twice the weights or more.
+
+# %% [markdown]
 # ## Losses say how wrong the scores are
 #
-# A **loss** is small when scores are good.
-# The **softmax** makes probabilities $p$ of scores $s$; its loss is minus the logarithm of the right class's:
+# A **loss** is one number, small when the scores are good.
+# For classes, the **softmax** makes probabilities $p$ of the scores $s$, and the loss is minus the logarithm of what the right class $y$ gets:
 #
-# $$p_k = \frac{e^{s_k}}{\sum_j e^{s_j}}, \quad L = -\log p_y = -s_y + \log \sum_j e^{s_j}$$
+# $$p_k = \frac{e^{s_k}}{\sum_j e^{s_j}}, \qquad L = -\log p_y = -s_y + \log \sum_j e^{s_j}.$$
 #
-# So $\frac{\partial L}{\partial s_k} = p_k$, minus 1 for the right class.
+# Differentiate by $s_k$: the logarithm of the sum gives $p_k$, and $-s_y$ gives $-1$ for the right class alone.
+# So the derivative is the error itself: the probabilities, minus 1 at the right class.
 #
-# **Guess:** the loss of ten equal scores?
+# **Guess:** what is the loss of ten equal scores?
 
 # %%
 scores = torch.tensor([2.0, 1.0, -1.0], requires_grad=True)
@@ -264,7 +261,8 @@ probs = torch.softmax(scores, dim=0)
 loss = -torch.log(probs[0])
 loss.backward()
 assert torch.allclose(scores.grad, probs - torch.tensor([1.0, 0.0, 0.0]))
-print(f"loss {loss:.3f}, derivatives {scores.grad.numpy()}; ten equal: {-np.log(0.1):.3f}")
+print(f"loss {loss:.3f}, derivatives {scores.grad.numpy()}")
+print(f"loss of ten equal scores {-np.log(0.1):.3f}")
 
 # %% [markdown]
 # PyTorch's derivatives match ours, and add up to zero: what one class gains, the others lose.
@@ -304,8 +302,10 @@ def draw_losses(ax, m=2.0):
     curves = {"softmax": np.log1p(np.exp(-leads)), "hinge": np.maximum(0, 1 - leads)}
     plotting.draw_curves(ax, leads, curves)
     ax.axvline(m, color=plotting.COLORS["muted"], linestyle=":")
+    ax.legend(loc="upper right", frameon=True, framealpha=1)
     ax.set(xlabel="lead m of the right score over the other", ylabel="loss")
-    ax.set_title(f"At m = {m:.1f} softmax pushes with {sigmoid(-m):.4f}, hinge with {m < 1:d}")
+    push = f"softmax pushes with {sigmoid(-m):.4f}, hinge with {m < 1:d}"
+    ax.set_title(f"At m = {m:.1f}, {push}")
 
 
 explore(draw_losses, m=(-3.0, 6.0, 0.1))
@@ -320,12 +320,7 @@ explore(draw_losses, m=(-3.0, 6.0, 0.1))
 
 # %%
 assert np.isclose((2.001**2 - 1.999**2) / 0.002, 2 * 2)
-quiz(
-    "The right class scores 5, the two others 3 and 4.5. What is the hinge loss?",
-    "0.5: max(0, 3 - 5 + 1) is 0, and max(0, 4.5 - 5 + 1) is 0.5.",
-    "0: the score 5 beats 4.5, but by less than the margin of 1.",
-    "1.5: the class that scores 3 is far enough behind and adds nothing.",
-)
+quiz("hinge", "push")
 
 # %% [markdown]
 # ## Learning is walking downhill
@@ -351,7 +346,7 @@ fig, ax = plt.subplots()
 plotting.draw_curves(ax, h, {name: np.abs(error) for name, error in errors.items()})
 ax.set(xscale="log", yscale="log", xlabel="h", ylabel="relative error")
 ax.set_title("Central differences are best near h = 1e-5")
-describe(fig, "Both errors fall and rise again as h shrinks; the central one falls deeper.")
+describe(fig, "As h shrinks both errors fall, then rise; the central one falls deeper.")
 
 # %% [markdown]
 # From right to left, the error first falls, like $h$ one-sided and like $h^2$ centrally: from close up, curves are straight.
@@ -359,7 +354,7 @@ describe(fig, "Both errors fall and rise again as h shrinks; the central one fal
 # So **gradient checking** uses central differences, float64 and $h = 10^{-5}$, away from kinks, and looks at relative errors.
 #
 # For training it is hopeless: two evaluations of the loss per weight and step, 1300 for our 650 numbers.
-# Backprop gets all of them for the price of a few.
+# Backprop gets all of them at once, for the price of a few evaluations.
 
 # %% [markdown]
 # ## The chain rule on a graph
@@ -371,7 +366,7 @@ describe(fig, "Both errors fall and rise again as h shrinks; the central one fal
 # The **backward pass** starts from $\partial L/\partial L = 1$, against the arrows: each node multiplies what it received by its **local derivative** towards each input, and passes it on; whoever was used twice adds up.
 # That is **backpropagation** (Rumelhart, Hinton and Williams, 1986).
 #
-# **Guess**, on paper: with $a = 2$, $b = -3$, $c = 4$, the three derivatives? Then step from 0 to 9.
+# **Guess** on paper: what are the derivatives by $a = 2$, $b = -3$, $c = 4$? Then step from 0 to 9.
 
 # %%
 places = {"a": (0, 2.6), "b": (0, 1.3), "c": (1, 0), "u = a·b": (1, 1.3)}
@@ -406,12 +401,7 @@ explore(draw_steps, figsize=(7, 4), step=(0, 9, 1))
 # %%
 a, b, c = 2, -3, 4
 assert (2 * a * b + c, a**2, a) == (grads["a"], grads["b"], grads["c"])
-quiz(
-    "L = max(p, q)·r with p = 5, q = 3, r = -2. What are ∂L/∂p, ∂L/∂q and ∂L/∂r?",
-    "-2, 0, 5: the product swaps -2 and 5, the maximum sends -2 to the winner p.",
-    "-2, -2, 5: the loser q gets nothing; a small change of q changes nothing.",
-    "5, 0, -2: each factor of a product gets the other factor, not itself.",
-)
+quiz("maximum", "reuse")
 
 # %% [markdown]
 # ## A machine that does it for us
@@ -439,7 +429,7 @@ class Node:
 # A **topological order** lists each node after its parents, and we walk through it in reverse.
 # To get one, visit the parents first and append the node on the way back.
 #
-# Note the `+=`, by which reuse adds up.
+# Note the `+=`: it is what adds up the contributions when a node was used more than once.
 
 # %%
 def topological_order(node, order):
@@ -480,7 +470,7 @@ assert (a.grad, by_calculus) == (6, 24)
 print("s too early:", a.grad, " by calculus:", by_calculus)
 
 # %% [markdown]
-# Too early, the path through $t$ is lost, 18 of 24: with $L = (ab)^2 + abc$, $\frac{\partial L}{\partial a} = 2ab^2 + bc = 24$.
+# What came through $t$ is lost: 6 instead of the 24 of $\frac{\partial}{\partial a}(a^2b^2 + abc) = 2ab^2 + bc$.
 #
 # ## From numbers to arrays
 #
@@ -491,7 +481,7 @@ print("s too early:", a.grad, " by calculus:", by_calculus)
 #
 # $$\frac{\partial L}{\partial W_{dm}} = x_d\, g_m, \qquad \frac{\partial L}{\partial x_d} = \sum_m W_{dm}\, g_m, \qquad \frac{\partial L}{\partial b_m} = g_m.$$
 #
-# So $W$ gets an outer product, and $x_d$, used by every output, adds up.
+# So $W$ gets an outer product, and $x_d$, which every output used, adds up.
 
 # %% [markdown]
 # In a batch of $N$ samples, all share $W$ and $b$. That is reuse, so their contributions add:
@@ -503,7 +493,7 @@ print("s too early:", a.grad, " by calculus:", by_calculus)
 
 # %%
 shapes = {"X": (5, 4), "W": (4, 3), "b": (3,), "G": (5, 3)}
-X5, W, b, G = (torch.randn(s, dtype=torch.float64) for s in shapes.values())
+X5, W, b, G = (torch.tensor(rng.normal(size=s)) for s in shapes.values())
 inputs = [v.requires_grad_() for v in (X5, W, b)]
 dX, dW, db = torch.autograd.grad(X5 @ W + b, inputs, grad_outputs=G)
 outer_products = [torch.outer(x, g) for x, g in zip(X5, G, strict=True)]
@@ -530,9 +520,9 @@ for _ in range(300):
 right = ((X_val @ W + b).argmax(axis=1) == y_val).mean()
 assert np.isclose(losses[0], np.log(10))
 assert right > 0.95
-title = f"Learned templates are right for {right:.0%}; loss {losses[0]:.2f} → {losses[-1]:.2f}"
+title = f"Learned templates: {right:.0%} right, loss {losses[0]:.2f} → {losses[-1]:.2f}"
 axes = plotting.image_grid(W.T.reshape(-1, 8, 8), names=range(10), title=title)
-describe(axes, "Ten images of weights, red positive and blue negative; few look like digits.")
+describe(axes, "Ten images of positive and negative weights; few look like digits.")
 
 # %% [markdown]
 # Better, and stranger: red pixels speak for a class, blue ones against it.
@@ -544,7 +534,8 @@ describe(axes, "Ten images of weights, red positive and blue negative; few look 
 # Now regression, with hidden layers: from Mario's last three horizontal positions, predict the next.
 # Our Mario paces a platform from 20 to 30 at constant speed and turns around at its edges.
 # One position hides his speed, two may hide a turn between them; three tell all.
-# We scale positions to $[-1, 1]$ and test on walks never seen.
+# Every four positions in a row make a sample, three in and one out.
+# We scale them to $[-1, 1]$, and test on walks never seen in training.
 
 # %%
 rng = np.random.default_rng(1)
@@ -560,9 +551,10 @@ print(train.shape, test.shape, "first walk:", walks[0, :6].round(1))
 # $$y' = W_3\, f(W_2\, f(W_1 x + b_1) + b_2) + b_3$$
 #
 # The output has no activation, since a position need not lie between 0 and 1.
-# What is learned is $W_1, b_1, W_2, b_2, W_3, b_3$, with the L2 loss.
-# We start from random weights, since units that start equal would stay equal: 353 numbers.
-# What does it say to 22.5, 24.7, 25.3, before it has learned anything?
+# To be learned, with the L2 loss: $W_1, b_1, W_2, b_2, W_3, b_3$, which makes 353 numbers for hidden layers of 16.
+# We start from random weights, since units that start equal would stay equal.
+#
+# What does the network say to 22.5, 24.7, 25.3, before it has learned anything?
 
 # %%
 def predict(params, x):
@@ -613,8 +605,9 @@ assert np.isclose(numeric, ours, rtol=1e-6)
 print(f"numeric {numeric:.10f}, ours {ours:.10f}")
 
 # %% [markdown]
-# Eight digits agree, so the derivatives are right.
-# Now we may train: 10,000 steps of gradient descent with $\eta = 0.1$, each on all training samples.
+# The digits agree, so the derivatives are right.
+# Now we may train: 10,000 steps of gradient descent with $\eta = 0.1$.
+# Each step looks at all training samples; the next topic takes a few at a time, which is called *stochastic* gradient descent.
 #
 # **Guess:** will the loss fall evenly?
 
@@ -632,26 +625,29 @@ ax.set_title("The loss falls in stages, on new walks too")
 describe(fig, "Training and test loss over 10,000 steps, both falling in stages.")
 
 # %% [markdown]
-# Plateaus and drops are typical of sigmoids: while units agree or saturate, little happens.
+# Fast, slow, faster again: such plateaus are common.
 #
 # A loss says little without rivals.
-# Three simple ones: Mario stays, Mario keeps his speed, and the best *linear* function of the three positions.
+# Here are three: Mario stays where he is, Mario keeps his speed, and the best *linear* function of the three positions.
 # We print their errors (root of the mean square, in Mario's units) and draw the last test walk.
 #
-# **Guess:** at which steps do the others fail?
+# **Guess:** at which steps do the rivals fail?
 
 # %%
-ones = [np.c_[x, np.ones(len(x))] for x in (x_train, x_test)]
-guesses = {"stays": x_test[:, 2:], "keeps his speed": 2 * x_test[:, 2:] - x_test[:, 1:2]}
-guesses["best linear"] = ones[1] @ np.linalg.lstsq(ones[0], y_train)[0]
-guesses["network"] = predict(params, x_test)[2]
+last, before = x_test[:, 2:], x_test[:, 1:2]
+best = np.linalg.lstsq(np.c_[x_train, np.ones(630)], y_train)[0]
+guesses = {"stays": last, "best linear": np.c_[x_test, np.ones(210)] @ best}
+guesses |= {"keeps his speed": 2 * last - before, "network": predict(params, x_test)[2]}
 for name, guess in guesses.items():
     print(f"{name:16} error {5 * np.sqrt(((guess - y_test) ** 2).mean()):.2f}")
-walk = {"truth": y_test} | {name: guesses[name] for name in ("keeps his speed", "network")}
+curves = {"truth": y_test} | guesses
+walk = {name: 25 + 5 * curve[-21:, 0] for name, curve in curves.items()}
+del walk["stays"], walk["best linear"]
 fig, ax = plt.subplots()
-plotting.draw_curves(ax, np.arange(3, 24), {name: 25 + 5 * p[-21:, 0] for name, p in walk.items()})
+plotting.draw_curves(ax, range(3, 24), walk)
 ax.set(title="The network has learned to turn around", xlabel="step", ylabel="position")
-describe(fig, "One walk: the network follows the turns, constant speed overshoots each.")
+ax.set_xticks(range(3, 24, 4))
+describe(fig, "One walk: the network follows the turns, constant speed overshoots.")
 
 # %% [markdown]
 # The turns are what no linear function can follow.
@@ -673,7 +669,7 @@ assert losses[1] > 2 * losses[0]
 print("one solution, halfway, its twin:", np.round(losses, 4))
 
 # %% [markdown]
-# So the loss is not convex: many valleys, hills between them, and gradient descent finds *a* valley, not the best.
+# So the loss is not convex: there are many valleys with hills between them, and gradient descent finds one of them, not always the best.
 #
 # ## Vanishing gradients
 #
@@ -700,12 +696,12 @@ def gradient_lengths(name, depth, weight_scale):
 
 
 def draw_vanishing(ax, name="sigmoid", depth=10, weight_scale=1.0):
-    """Length of the gradient at each layer, on a logarithmic axis."""
+    """Bars for the logarithm of the length of the gradient that each layer gets."""
     lengths = gradient_lengths(name, depth, weight_scale)
-    ax.semilogy(range(1, depth + 1), lengths, "o-", color=plotting.COLORS["grad"])
-    ax.axhline(1, color=plotting.COLORS["muted"], linestyle=":")
+    ax.bar(range(1, depth + 1), np.log10(lengths), color=plotting.COLORS["grad"])
     ax.set(title=f"{name}: layer 1 of {depth} gets {lengths[0]:.0e} of the gradient")
-    ax.set(xlabel="layer (1 is next to the input)", ylabel="gradient", ylim=(1e-25, 1e10))
+    ax.set(xlabel="layer, from the input", ylabel="log₁₀ of length")
+    ax.set(xlim=(0, 31), ylim=(-25, 10))
 
 
 assert 0.25**10 < 1e-6
@@ -715,16 +711,15 @@ explore(draw_vanishing, name=["sigmoid", "tanh", "ReLU", "leaky ReLU"], **slider
 
 # %% [markdown]
 # Sigmoids lose a factor of about four per layer; ReLU with a scale near 1.4 keeps its gradient through thirty.
-# That is a reason why deep networks use ReLU, and why initial weights matter (Glorot and Bengio, 2010; topic 03).
+# That is one reason why deep networks use ReLU, and why initial weights matter (Glorot and Bengio, 2010; topic 03).
 #
 # ## What we learned
 #
-# - Scores are templates; networks nest them, with activations between.
+# - Scores compare an input with templates; networks nest them, with activations between.
 # - Softmax never stops pushing, hinge stops at the margin.
 # - Backprop is the chain rule in reverse topological order: multiply along edges, add where paths meet.
-# - Check derivatives with central differences; then walk downhill.
-
-# %% [markdown]
+# - Check derivatives with central differences, then walk downhill.
+#
 # ## Exercises
 #
 # 1. By hand: $L = (p + q) \cdot \max(q, r)$ at $p = 1$, $q = 2$, $r = -4$. All three derivatives? Check with `Node`, after adding a maximum.

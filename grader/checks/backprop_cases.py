@@ -23,7 +23,9 @@ def _affine(rng, shape, M, dtype=np.float64):
 def affine(rng):
     """Two to five axes, square weights too, and one sample."""
     shapes = [(4, 3, 5), (5, 6), (2, 3, 2, 4), (3, 2, 2, 3, 2), (1, 4, 3)]
-    return [_affine(rng, shape, M) for shape, M in zip(shapes, [7, 6, 3, 2, 5])]
+    return [
+        _affine(rng, shape, M) for shape, M in zip(shapes, [7, 6, 3, 2, 5], strict=True)
+    ]
 
 
 def affine_float32(rng):
@@ -229,6 +231,12 @@ def gradients_scattered(rng):
     ]
 
 
+def gradients_small(rng):
+    """Numbers of all sizes below 1, so that adding h and taking it away shows."""
+    case = _numerical(rng, (5, 4), "plain", "waves")
+    return [{**case, "x": 10.0 ** rng.uniform(-8, 0, size=(5, 4))}]
+
+
 # --- values: programs of (operation, operands) --------------------------------------------
 
 
@@ -294,7 +302,13 @@ def value_reused(rng):
     twice = [("add", 0, 0), ("mul", 2, 1), ("add", 3, 2)]
     # node 1 passes on its gradient only after the late use by the last operation
     late = [("exp", 0), ("tanh", 1), ("mul", 2, 2), ("add", 3, 2), ("mul", 4, 1)]
-    diamond = [("mul", 0, 1), ("add", 2, 0), ("mul", 3, 2), ("sub", 4, 3), ("div", 5, 2)]
+    diamond = [
+        ("mul", 0, 1),
+        ("add", 2, 0),
+        ("mul", 3, 2),
+        ("sub", 4, 3),
+        ("div", 5, 2),
+    ]
     itself = [("sub", 0, 1), ("div", 2, 2), ("sub", 2, 2), ("add", 3, 4), ("mul", 5, 2)]
     return [
         _case(rng.uniform(0.5, 2, size=1), square),
@@ -306,19 +320,29 @@ def value_reused(rng):
 
 
 def value_random(rng):
-    """Random graphs of twenty operations."""
-    cases = []
-    for _ in range(4):
-        program = []
-        for step in range(20):
-            operation = str(rng.choice(["add", "sub", "mul", "tanh", "relu"]))
-            count = 1 if operation in ("tanh", "relu") else 2
-            operands = [int(i) for i in rng.integers(max(0, step - 4), step + 3, count)]
-            program.append((operation, *operands))
-        # tanh keeps products from growing
-        program += [("tanh", 22), ("add", 23, 21), ("add", 24, 0)]
-        cases.append(_case(rng.uniform(0.2, 1.2, size=3), program))
-    return cases
+    """Random graphs of fifteen operations, with numbers that stay small."""
+    return [_random_graph(rng) for _ in range(4)]
+
+
+def _random_graph(rng):
+    data = list(rng.uniform(0.2, 1.2, size=3))
+    leaves, program = data[:], []
+    for _ in range(12):
+        a, b = (int(i) for i in rng.integers(max(0, len(data) - 7), len(data), size=2))
+        operation = str(rng.choice(["add", "sub", "mul"]))
+        made = {"add": data[a] + data[b], "sub": data[a] - data[b]}
+        made["mul"] = data[a] * data[b]
+        # what grows is bent back
+        small = abs(made[operation]) < 2
+        program.append((operation, a, b) if small else ("tanh", a))
+        data.append(made[operation] if small else np.tanh(data[a]))
+    last = len(data) - 1
+    program += [
+        ("add", last, last - 1),
+        ("add", last + 1, last - 2),
+        ("add", last + 2, 0),
+    ]
+    return _case(leaves, program)
 
 
 def value_numbers(rng):
@@ -335,17 +359,24 @@ def value_numbers(rng):
 
 
 def value_deep(rng):
-    """Chains of 500 operations, the last with more paths than anyone can walk."""
+    """Chains of 500 operations."""
     numbers = {"c": 1.001, "d": 0.001}
-    chain = [("mul" if i % 2 else "add", i, "c" if i % 2 else "d") for i in range(500)]
+    pairs = [("mul", i, "c") if i % 2 else ("add", i, "d") for i in range(500)]
     unary = [("tanh", 0), *[("neg", i) for i in range(1, 500)]]
-    paths = [("sub", 0, 1)]
-    paths += [("add", 2 + i, 2 + i) if i < 60 else ("add", 2 + i, 1) for i in range(499)]
     return [
-        _case(rng.uniform(0.5, 1, size=1), chain, numbers),
+        _case(rng.uniform(0.5, 1, size=1), pairs, numbers),
         _case(rng.uniform(0.5, 1, size=1), unary),
-        _case([*rng.uniform(2, 3, 1), *rng.uniform(0.5, 1, 1)], paths),
     ]
+
+
+def value_paths(rng):
+    """Every one of 500 operations uses the node before it twice: 2 to the 500 paths."""
+    steps = [("sub", 0, 1)]
+    for i in range(2, 501):
+        steps.append(("mul" if i % 2 else "add", i, i) if i < 8 else ("add", i, i))
+        if i >= 8:
+            steps[-1] = ("sub", i, 0) if i % 2 else ("add", i, i)
+    return [_case([*rng.uniform(2, 3, 1), *rng.uniform(0.5, 1, 1)], steps)]
 
 
 # --- nets and training --------------------------------------------------------------------
@@ -367,6 +398,7 @@ def two_layer(reg):
             cases.append(
                 {
                     "arguments": arguments,
+                    "others": [],
                     "params": two_layer_params(rng, D, H, C),
                     "X": _normal(rng, *shape),
                     "y": rng.integers(C, size=shape[0]),
@@ -378,19 +410,32 @@ def two_layer(reg):
 
 
 def two_layer_start(rng):
+    """Nets large enough for statistics."""
     sizes = {"input_dim": 120, "hidden_dim": 50, "num_classes": 40}
-    scaled = {**sizes, "weight_scale": 0.25}
-    return [{"arguments": sizes, "others": []}, {"arguments": scaled, "others": []}]
+    return [
+        {
+            "arguments": arguments,
+            "others": [],
+            "params": {},
+            "X": _normal(rng, 1, 120),
+            "y": np.zeros(1, dtype=np.int64),
+        }
+        for arguments in (sizes, {**sizes, "weight_scale": 0.25})
+    ]
 
 
 def mario(rng):
+    """Batches of several samples and of one; other nets with the same and another seed."""
     cases = []
     for N, H in [(6, 5), (4, 3), (1, 4)]:
         shapes = {"W1": (3, H), "b1": (H,), "W2": (H, H), "b2": (H,)}
         shapes |= {"W3": (H, 1), "b3": (1,)}
+        arguments = {"hidden_dim": H, "seed": int(rng.integers(1000))}
+        other_seed = {**arguments, "seed": arguments["seed"] + 1}
         cases.append(
             {
-                "arguments": {"hidden_dim": H, "seed": 0},
+                "arguments": arguments,
+                "others": [arguments, other_seed],
                 "params": {n: _normal(rng, *shape) for n, shape in shapes.items()},
                 "X": _normal(rng, N, 3),
                 "y": _normal(rng, N, 1),
@@ -399,18 +444,12 @@ def mario(rng):
     return cases
 
 
-def mario_start(rng):
-    seed = int(rng.integers(1000))
-    arguments = {"hidden_dim": 8, "seed": seed}
-    return [{"arguments": arguments, "others": [arguments, {**arguments, "seed": seed + 1}]}]
-
-
 def parabolas(rng):
     """Nets with one to three parameters of different shapes and slopes."""
     cases = []
-    for names, num_steps in [(["W"], 1), (["W", "b"], 5), (["a", "b", "c"], 12)]:
-        shapes = [(2, 3), (3,), (1,)]
-        params = {n: _normal(rng, *s) for n, s in zip(names, shapes)}
+    shapes = {"W": (2, 3), "b": (3,), "c": (1,)}
+    for names, num_steps in [("W", 1), ("Wb", 5), ("Wbc", 12)]:
+        params = {name: _normal(rng, *shapes[name]) for name in names}
         cases.append(
             {
                 "params": params,

@@ -6,6 +6,7 @@ computed in float64 and have the dtype of the case's arrays.
 
 import numpy as np
 import torch
+
 from fovea.data import load
 from fovea.personal import personal_rng
 
@@ -76,9 +77,12 @@ def backward(name):
     return oracle
 
 
-def maxout_ties(x, dout):
-    """What is to be known to judge a gradient at ties: it isn't unique."""
-    known = {"winners": x == x.max(axis=-1, keepdims=True), "dout": dout}
+def maxout_backward(x, dout):
+    """The gradient; at ties, where it isn't unique, what is to be known to judge it."""
+    winners = x == x.max(axis=-1, keepdims=True)
+    if (winners.sum(axis=-1) == 1).all():
+        return backward("maxout")(x, dout)
+    known = {"winners": winners, "dout": dout}
     return {"dx": known, "result of a second call": known, **NO_SIDE_EFFECTS}
 
 
@@ -126,7 +130,9 @@ def svm_loss(x, y):
 def l2_loss(pred, target):
     wanted = torch.tensor(np.float64(target))
     # the squared Frobenius norm, by another way than the formula
-    return _loss(lambda p: torch.cdist(p, wanted).diagonal().square().mean(), pred)
+    return _loss(
+        lambda p: torch.cdist(p, wanted).diagonal().square().mean(), pred, "dpred"
+    )
 
 
 def numerical_gradient(x, layout, function, weights, options):
@@ -137,7 +143,7 @@ def numerical_gradient(x, layout, function, weights, options):
         "waves": weights * np.cos(x) * np.sin(h) / h,
         "product": 2 * weights * (weights * x).sum(),
     }
-    return {"grad": exact[function], "changed": []}
+    return {"grad": exact[function], "changed": [], "how far x moved": 0.0}
 
 
 # --- the worksheet ------------------------------------------------------------------------
@@ -199,7 +205,7 @@ def value(leaves, program, numbers, backward):
 # --- nets and training --------------------------------------------------------------------
 
 
-def _net(arguments, params, X, y, forward, penalty, loss_function):
+def _net(params, X, y, forward, penalty, loss_function):
     tensors = {name: torch.tensor(v, requires_grad=True) for name, v in params.items()}
     output = forward(torch.tensor(X).flatten(1), tensors)
     loss = loss_function(output, torch.tensor(y)) + penalty(tensors)
@@ -213,7 +219,12 @@ def _net(arguments, params, X, y, forward, penalty, loss_function):
     }
 
 
-def two_layer_net(arguments, params, X, y):
+def two_layer_net(arguments, others, params, X, y):
+    D, H, C = (arguments[n] for n in ("input_dim", "hidden_dim", "num_classes"))
+    shapes = {"W1": (D, H), "b1": (H,), "W2": (H, C), "b2": (C,)}
+    start = {"shapes": shapes, "scale": arguments.get("weight_scale", 1e-3)}
+    if not params:
+        return {"beginnings": start}
     reg = arguments.get("reg", 0.0)
 
     def forward(X, p):
@@ -223,10 +234,14 @@ def two_layer_net(arguments, params, X, y):
         return 0.5 * reg * (p["W1"].square().sum() + p["W2"].square().sum())
 
     loss = torch.nn.functional.cross_entropy
-    return _net(arguments, params, X, y, forward, penalty, loss)
+    return {"beginnings": start, **_net(params, X, y, forward, penalty, loss)}
 
 
-def mario_net(arguments, params, X, y):
+def mario_net(arguments, others, params, X, y):
+    H = arguments["hidden_dim"]
+    shapes = {"W1": (3, H), "b1": (H,), "W2": (H, H), "b2": (H,)}
+    shapes |= {"W3": (H, 1), "b3": (1,)}
+
     def forward(X, p):
         hidden = torch.sigmoid(X @ p["W1"] + p["b1"])
         return torch.sigmoid(hidden @ p["W2"] + p["b2"]) @ p["W3"] + p["b3"]
@@ -234,7 +249,56 @@ def mario_net(arguments, params, X, y):
     def loss(pred, target):
         return torch.nn.functional.mse_loss(pred, target, reduction="sum") / len(pred)
 
-    return _net(arguments, params, X, y, forward, lambda p: 0.0, loss)
+    seen = _net(params, X, y, forward, lambda p: 0.0, loss)
+    return {"beginnings": {"shapes": shapes, "scale": None}, **seen}
+
+
+def compare_start(key, seen, expected):
+    """Return in words what is wrong with how nets begin, or an empty text."""
+    for start in seen:
+        if words := _wrong_start(start, expected):
+            return words
+    first, *others = seen
+    if others:
+        same, other = others
+        weights = [name for name in first if name.startswith("W")]
+        if any(not np.array_equal(first[name], same[name]) for name in weights):
+            return "the same seed gives other weights"
+        if any(np.array_equal(first[name], other[name]) for name in weights):
+            return "another seed gives the same weights"
+    return ""
+
+
+def _wrong_start(start, expected):
+    shapes, scale = expected["shapes"], expected["scale"]
+    if not isinstance(start, dict) or sorted(map(str, start)) != sorted(shapes):
+        return f"`params` has to hold {', '.join(shapes)}, and nothing else"
+    for name, shape in shapes.items():
+        value = start[name]
+        if not isinstance(value, np.ndarray) or value.shape != shape:
+            return f"`{name}` is not an array of the promised shape"
+        if value.dtype != np.float64 or not np.isfinite(value).all():
+            return f"`{name}` is not float64, or not finite"
+        if name.startswith("b") and value.any():
+            return f"`{name}` does not start at 0"
+        if name.startswith("W") and (words := _wrong_weights(name, value, scale)):
+            return words
+    return ""
+
+
+def _wrong_weights(name, value, scale):
+    if value.size > 1 and len(np.unique(value)) < value.size:
+        return f"entries of `{name}` start with the same value"
+    if scale is None:
+        return ""
+    # six standard errors of the mean, and of the deviation of 2000 numbers
+    if abs(value.mean()) > 6 * scale / np.sqrt(value.size):
+        return f"`{name}` is not centred on 0"
+    if abs(value.std() / scale - 1) > 0.1:
+        return f"the standard deviation of `{name}` is not weight_scale"
+    if np.abs(value).max() < 2.5 * scale:
+        return f"`{name}` is not normally distributed"
+    return ""
 
 
 def gradient_descent(params, targets, slopes, rate, num_steps):
@@ -263,4 +327,21 @@ def digits(X_train, y_train, X_new, seed):
     names = {int(true): int(name) for true, name in zip(y, y_train, strict=True)}
     assert np.array_equal(X, X_train)
     assert np.array_equal(X_held_out, X_new)
-    return {"labels": np.array([names[int(true)] for true in y_held_out]), "changed": []}
+    return {"labels": np.array([names[int(true)] for true in y_held_out])}
+
+
+def compare_labels(least):
+    """Return a comparison that asks for a share of right labels."""
+
+    def compare(key, seen, expected):
+        seen = np.asarray(seen)
+        if seen.shape != expected.shape or seen.dtype.kind not in "iu":
+            return "what came back is not one integer for each new digit"
+        share = (seen == expected).mean()
+        if share >= least:
+            return ""
+        return (
+            f"{share:.1%} of the held-out digits are right, where {least:.0%} are asked"
+        )
+
+    return compare

@@ -40,6 +40,7 @@ def ends(control):
     return (control.min, control.max) if hasattr(control, "min") else control.options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lecture", LECTURES, ids=lambda path: path.stem)
 def test_widgets_draw_at_both_ends_of_each_slider(lecture, monkeypatch):
     for explorer in explorers(lecture, monkeypatch):

@@ -32,14 +32,14 @@ def test_colors_of_train_val_and_test_differ():
     assert len(colors) == 3
 
 
-def test_describe_gives_a_png_of_twice_the_width_it_is_shown_with():
+def test_describe_gives_a_sharper_png_than_the_width_it_is_shown_with():
     plotting.use_style()
     fig, ax = plt.subplots(figsize=(5, 3))
 
     picture = plotting.describe(ax, "An empty plot.")
 
     assert picture.width == 480
-    assert Image.open(io.BytesIO(picture.png)).size == (960, 576)
+    assert Image.open(io.BytesIO(picture.png)).size == (720, 432)
     assert not plt.fignum_exists(fig.number)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from fovea import widgets
 from fovea.plotting import Picture
+from fovea.questions import QUESTIONS
 
 
 def draw_line(ax, slope=1.0, color="black"):
@@ -38,7 +39,7 @@ def test_static_picture_is_an_output_of_its_own_and_says_what_is_shown(shown):
     widgets.explore(draw_line, slope=(-2.0, 2.0, 0.5))._ipython_display_()
 
     controls, picture = shown.outputs
-    assert "slope" in controls["text/plain"]
+    assert controls["text/plain"] == "Run this cell in Jupyter to change: slope."
     assert isinstance(picture, Picture)
     assert picture.alt == "A line through the origin. Shown for slope = 1."
 
@@ -86,44 +87,65 @@ def test_draw_without_words_is_refused():
         widgets.explore(lambda ax, x=0: ax, x=(0, 1, 1))
 
 
-QUIZ = widgets.quiz("1 + 1?", "2: as it should.", "10: in base 2 only.", "1.5: no.")
+SUM = widgets.question("1 + 1?", "2: As it should.", "10: In base 2.", "1.5: No.")
 
 
 @pytest.mark.parametrize(
     ("option", "feedback"),
-    [("2", "Right. as it should."), ("10", "Not quite. in base 2 only.")],
+    [("2", "Right. As it should."), ("10", "Not quite. In base 2.")],
     ids=["right", "wrong"],
 )
-def test_quiz_answers_at_once(option, feedback):
-    assert QUIZ.check(option) == feedback
+def test_question_answers_at_once(option, feedback):
+    assert SUM.check(option) == feedback
 
 
-def test_quiz_orders_options_so_that_the_right_one_is_not_first():
-    assert list(QUIZ.reasons) == ["1.5", "10", "2"]
+def test_question_orders_options_so_that_the_right_one_is_not_first():
+    assert list(SUM.reasons) == ["1.5", "10", "2"]
 
 
-def test_quiz_names_its_options_when_asked_for_another():
+def test_question_names_its_options_when_asked_for_another():
     with pytest.raises(ValueError, match="'3'.*'1.5', '10', '2'"):
-        QUIZ.check("3")
+        SUM.check("3")
 
 
-def test_quiz_without_kernel_is_html_and_text():
-    page = QUIZ._repr_html_()
+def test_question_without_kernel_is_html_and_text():
+    page = SUM._repr_html_()
 
     assert page.count("<details>") == 3
-    assert "<summary>2</summary><p>Right. as it should.</p>" in page
-    assert repr(QUIZ).splitlines()[0] == "1 + 1?"
-    assert repr(QUIZ).endswith("Answer: 2")
+    assert "<summary>2</summary><p>Right. As it should.</p>" in page
+    assert repr(SUM).splitlines()[0] == "1 + 1?"
+    assert repr(SUM).endswith("Answer: 2")
 
 
-def test_quiz_escapes_what_looks_like_html():
-    page = widgets.quiz("a<b?", "x<y: <i>")._repr_html_()
+def test_question_escapes_what_looks_like_html():
+    page = widgets.question("a<b?", "x<y: <i>")._repr_html_()
 
     assert "a&lt;b?" in page
     assert "x&lt;y" in page
     assert "<i>" not in page
 
 
-def test_quiz_refuses_an_option_without_reason():
+def test_question_refuses_an_option_without_reason():
     with pytest.raises(ValueError, match="'4'.*reason"):
-        widgets.quiz("2 + 2?", "4")
+        widgets.question("2 + 2?", "4")
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_question_of_the_course_has_one_right_option_among_several(name):
+    (asked,) = widgets.quiz(name)
+
+    verdicts = [asked.check(option).startswith("Right.") for option in asked.reasons]
+    assert len(verdicts) == len(QUESTIONS[name]) - 1 > 1
+    assert sum(verdicts) == 1
+
+
+def test_quiz_shows_all_its_questions_in_html_and_text():
+    asked = widgets.quiz("reuse", "layers")
+
+    for shown in (asked._repr_html_(), repr(asked)):
+        assert shown.index("L = p·p + p") < shown.index("How many layers")
+
+
+def test_quiz_of_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ValueError, match="'layer'.*layers, "):
+        widgets.quiz("layer")

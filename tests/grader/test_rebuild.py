@@ -28,7 +28,9 @@ def _text(notebook):
 def sources(rebuilt):
     cells = rebuilt.notebook.cells
     return {
-        c.metadata.nbgrader.grade_id: c.source for c in cells if "nbgrader" in c.metadata
+        c.metadata.nbgrader.grade_id: c.source
+        for c in cells
+        if "nbgrader" in c.metadata
     }
 
 
@@ -131,7 +133,8 @@ def test_split_cell_keeps_both_halves_in_order(rebuild_work, solved):
     solved.cells.insert(at, half)
     rebuilt = rebuild_work(solved)
     texts = [cell.source for cell in rebuilt.notebook.cells]
-    assert texts.index("import operator") == texts.index(solved.cells[at + 1].source) - 1
+    other_half = solved.cells[at + 1].source
+    assert texts.index("import operator") == texts.index(other_half) - 1
     assert "toy-double stands 2 times" in rebuilt.notes[0]
 
 

@@ -241,6 +241,16 @@ def test_notebook_without_a_text_is_refused(root: Path, place: str) -> None:
     assert str(path) in refused(root, path)
 
 
+@pytest.mark.parametrize("part", ["source", "grade_id"])
+def test_half_a_character_is_refused(root: Path, part: str) -> None:
+    notebook = json.loads((root / SOLUTION).read_text())
+    cell = notebook["cells"][3]
+    cell["source"] += ["x = '\ud800'"] * (part == "source")
+    cell["metadata"]["nbgrader"]["grade_id"] += "\ud800" * (part == "grade_id")
+    (root / SOLUTION).write_text(json.dumps(notebook))
+    assert "surrogates not allowed" in refused(root, root / SOLUTION)
+
+
 def test_broken_text_is_not_overwritten(root: Path) -> None:
     (root / TEXTS[LECTURE]).write_text("words that are no cell\n")
     assert "before the first cell" in refused(root, root / LECTURE)

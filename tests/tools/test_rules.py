@@ -3,7 +3,7 @@
 import pytest
 
 from tools.notebooks import parse_source
-from tools.rules import MARKERS, resembles_marker, source_problems
+from tools.rules import MARKERS, parse_code, resembles_marker, source_problems
 from tools.text import Rejected
 
 ASSIGNMENT_PLACE = "authoring/assignments/01_lines.py"
@@ -88,7 +88,27 @@ def test_each_character_of_a_marker_counts(marker: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
+        ("    # begin tests", "code"),
+        ("x = 1  # end of the test", "code"),
+        ("# Solution: end", "markdown"),
+        ("## The tests begin", "markdown"),
+        ("BEGIN SOLUTON", "markdown"),
+        ("  BEGIN HIDDEN", "markdown"),
+        ("### anything", "code"),
+        ("x = 'END SOLUTION'", "code"),
+        ("END MARK SCHEME", "markdown"),
+        ("AUTOTEST x", "code"),
+    ],
+)
+def test_line_that_may_be_meant_for_a_marker_is_seen(line: str, kind: str) -> None:
+    assert resembles_marker(line, kind)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
         ("# the end of the epoch", "code"),
+        ("# at the end the test set gives one number", "code"),
         ("# tests whether the hidden layer ends up dead", "code"),
         ("solution = begin(x)", "code"),
         ("x = 1  # hidden units", "code"),
@@ -186,6 +206,7 @@ def test_marker_in_a_cell_of_another_role_is_refused(
         ("lines-affine-tests", "lines_tests", "grade_id 'lines_tests'"),
         ("lines-affine-tests", "lines-" + "x" * 59, "grade_id 'lines-xxx"),
         ("lines-affine-tests", "lines-affine", "grade_id 'lines-affine' again"),
+        ('role="locked"', 'role="locked" grade_id="other"', "grade_id 'other'"),
         (" points=3", "", "no points"),
         ("points=3", "points=0", "points=0"),
         ("points=3", "points=0.0", "points=0.0"),
@@ -309,14 +330,37 @@ def test_import_of_grader_in_a_solution_is_refused(assignment: str) -> None:
     assert "import of grader" in problems_of(text)
 
 
-def test_visible_line_that_needs_a_hidden_name_is_refused(assignment: str) -> None:
-    call = "lines.affine_is_a_secret(affine)\n"
-    text = assignment.replace(call + END_HIDDEN, END_HIDDEN + call)
+@pytest.mark.parametrize(
+    ("hidden", "visible"),
+    [
+        ("from grader.checks import lines\n", "lines.affine(affine)\n"),
+        ("import grader.checks as judge\n", "judge.lines.affine(affine)\n"),
+        ("import grader.checks\n", "grader.checks.affine(affine)\n"),
+        ("wanted = 3\n", "assert affine(1, 2, 1) == wanted\n"),
+        ("def judge():\n    return 3\n", "judge()\n"),
+        ("class Judge:\n    pass\n", "Judge()\n"),
+    ],
+    ids=["from", "as", "import", "name", "function", "class"],
+)
+def test_visible_line_that_needs_a_hidden_name_is_refused(
+    assignment: str, hidden: str, visible: str
+) -> None:
+    text = assignment.replace(BEGIN_HIDDEN, BEGIN_HIDDEN + hidden)
+    text = text.replace(END_HIDDEN, END_HIDDEN + visible)
     facts = problems_of(text)
-    assert "'lines' outside the region" in facts
-    assert f"01_lines.py:{line_of(text, call)} (" in facts
+    assert "outside the region that defines it" in facts
+    assert f"01_lines.py:{line_of(text, visible)} (" in facts
+
+
+def test_visible_line_with_names_of_its_own_is_taken(assignment: str) -> None:
     seen = "import lines\n\nassert lines\n"
-    assert parse_source(assignment.replace(END_HIDDEN, END_HIDDEN + seen), "01_lines")
+    text = assignment.replace(END_HIDDEN, END_HIDDEN + seen)
+    assert parse_source(text, ASSIGNMENT_PLACE)
+
+
+def test_half_a_character_is_no_code() -> None:
+    with pytest.raises(SyntaxError, match="surrogates"):
+        parse_code("x = '\ud800'")
 
 
 @pytest.mark.parametrize("package", ["graders", "fovea.grader", "gradera.grader"])
@@ -343,7 +387,25 @@ def test_lecture_beyond_its_rules_is_refused(text: str, fact: str) -> None:
 def test_lecture_at_its_limits_is_taken() -> None:
     assert parse_source("# %%\n" + "x = 1\n" * 30, LECTURE_PLACE)
     assert parse_source("# %%\nx = 1\n\n" * 60, LECTURE_PLACE)
+    assert parse_source("# %% [markdown]\n" + "# Words.\n" * 31, LECTURE_PLACE)
     assert parse_source("# %%\n### Heading\nx = 1\n", LECTURE_PLACE)
+
+
+def test_assignment_may_be_longer_than_a_lecture() -> None:
+    text = "# %%\n" + "x = 1\n" * 31 + "\n# %%\nx = 1\n" * 60
+    assert len(parse_source(text, ASSIGNMENT_PLACE).cells) == 61
+
+
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [
+        ("# %%", "(cell 2, code)"),
+        ('# %% role="locked"', "(cell 2, locked)"),
+        ('# %% role="locked" grade_id="lines-x"', "(cell 2, lines-x)"),
+    ],
+)
+def test_problem_names_its_cell(header: str, label: str) -> None:
+    assert label in problems_of(f"# %%\nx = 1\n\n{header}\nx = =\n")
 
 
 def test_all_problems_are_told_at_once(assignment: str) -> None:

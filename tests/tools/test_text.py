@@ -66,6 +66,13 @@ def test_written_text_is_what_the_formatter_writes(assignment: str, tmp_path) ->
         assert run.returncode == 0, run.stdout
 
 
+def test_only_code_is_parted_by_two_blank_lines() -> None:
+    words = ["class of models", "def starts a function", "@ multiplies"]
+    text = write_text([Cell(kind="markdown", source=line) for line in words])
+    assert text.count("\n\n") == 2
+    assert "\n\n\n" not in text
+
+
 def test_line_numbers_are_those_of_the_file() -> None:
     text = "# %% [markdown]\n# One.\n\n# %%\n\nx = 1\ny = 2\n\n\n# %%\nz = 3\n"
     lines = text.split("\n")
