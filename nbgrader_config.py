@@ -32,6 +32,9 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
+# Validate: a failing open check is a failure, although it gives no points
+c.Validator.validate_all = True
+
 # feedback and the formgrader show submissions as harmless, self-contained pages
 c.HTMLExporter.filters = {"markdown2html": "grader.feedback.markdown_to_html"}
 c.HTMLExporter.preprocessors = ["grader.feedback.Harmless"]

@@ -48,13 +48,10 @@ def watch(function: Callable, /, **arguments: Any) -> tuple[Any, dict[str, Any]]
 
 def unpack(result: Any, *names: str) -> tuple:
     """Return the parts of a result that has to be a tuple of ``names``."""
-    if type(result) in (tuple, list) and len(result) == len(names):
+    several = isinstance(result, (tuple, list))
+    if several and len(result) == len(names):
         return tuple(result)
-    kind = (
-        f"{len(result)} values"
-        if type(result) in (tuple, list)
-        else type(result).__name__
-    )
+    kind = f"{len(result)} values" if several else type(result).__name__
     raise TypeError(f"returned {kind}, where ({', '.join(names)}) is promised")
 
 

@@ -8,7 +8,7 @@ import nbformat
 
 from grader.course import Assignment, BadInput, Course
 from grader.execution import Limits, Task, run
-from grader.reading import Damaged
+from grader.reading import Damaged, read_cells
 from grader.verdicts import Verdict, read_verdicts
 
 
@@ -56,9 +56,9 @@ def check_notebook(
 ) -> Checked:
     """Return the verdicts on the notebook at ``path``.
 
-    The assignment is told from the file's name unless it is given. Numbers that differ
-    for each student are those of ``student``, or of the name that the notebook itself
-    uses.
+    The assignment is told from the file's name or cells unless it is given. Numbers
+    that differ for each student are those of ``student``, or of the name that the
+    notebook itself uses.
     """
     from grader.nbgrader_hooks import rebuild_file
 
@@ -70,8 +70,8 @@ def check_notebook(
     if path.is_dir():
         raise BadInput(f"{path} is a folder; expected the notebook in it")
     course = Course.find()
-    found = _find(course, path, assignment)
     try:
+        found = _find(course, path, assignment)
         rebuilt = rebuild_file(path, found)
     except Damaged as error:
         raise BadInput(f"{path} cannot be graded: {error}") from None
@@ -87,4 +87,7 @@ def check_notebook(
 
 
 def _find(course: Course, path: Path, name: str | None) -> Assignment:
-    return course.assignment(name) if name else course.assignment_of(path)
+    if name:
+        return course.assignment(name)
+    grade_ids = (cell["nbgrader"].get("grade_id") for cell in read_cells(path))
+    return course.assignment_of(path, {g for g in grade_ids if isinstance(g, str)})

@@ -32,6 +32,7 @@ import numpy as np
 from grader import alongside
 
 VERDICT_MIME = "application/vnd.fovea.verdict+json"
+UNANSWERED = "not answered yet"
 
 # what a comparison forgives, relative to the size of the expected array's largest entry
 RTOL = {"float64": 1e-7, "float32": 1e-4}
@@ -109,10 +110,12 @@ def plain(value: Any) -> Any:
         if array.dtype.kind not in "biufc":
             return _refuse(value)
         return array if issubclass(kind, np.ndarray) else array[()]
-    if kind in (list, tuple):
-        return kind(map(plain, value))
-    if kind is dict:
-        return {plain(key): plain(entry) for key, entry in value.items()}
+    # of subclasses the contents count, read by the base's own methods
+    for base in (list, tuple):
+        if issubclass(kind, base):
+            return base(map(plain, base.__iter__(value)))
+    if issubclass(kind, dict):
+        return {plain(key): plain(entry) for key, entry in dict.items(value)}
     if torch and issubclass(kind, torch.Tensor):
         return torch.Tensor.detach(value).as_subclass(torch.Tensor).clone().cpu()
     return _refuse(value)
@@ -359,9 +362,9 @@ def _finding(
     """Return one property's finding: the mistakes by name, other faults in words."""
     mistakes = [named[prop.name, key] for key in faults if (prop.name, key) in named]
     unnamed = [text for key, text in faults.items() if (prop.name, key) not in named]
-    if unnamed and not mistakes and prop.hint:
-        unnamed[-1] += f". {prop.hint}"
     messages = [mistake.message for mistake in mistakes] + unnamed
+    if prop.hint and unnamed and not mistakes and UNANSWERED not in unnamed:
+        messages[-1] += f". {prop.hint}"
     return Finding(
         property=prop.name,
         points=prop.points,
@@ -377,7 +380,7 @@ def _fault(key: str, seen: Any, expected: dict[str, Any], prop: Property) -> str
     """Return how ``seen[key]`` disagrees with ``expected[key]``, or an empty text."""
     if isinstance(seen, StudentError):
         if seen.kind == "NotImplementedError":
-            return "not answered yet"
+            return UNANSWERED
         return f"your code raised {seen}"
     if key not in seen:
         return f"`{key}` is missing"

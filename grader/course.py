@@ -2,6 +2,7 @@
 nbgrader."""
 
 import difflib
+import json
 import os
 import secrets
 import sys
@@ -95,22 +96,24 @@ class Course:
             )
         return Assignment(self, name)
 
-    def assignment_of(self, notebook: Path) -> "Assignment":
-        """Return the assignment that a notebook answers, told by the notebook's file
-        name."""
-        fits = [
-            a
-            for a in map(self.assignment, self.assignments())
-            if a.notebook == notebook.stem
-        ]
-        if len(fits) != 1:
-            stems = [self.assignment(a).notebook for a in self.assignments()]
-            raise BadInput(
-                f"{notebook.name} is the notebook of no assignment; expected one of:"
-                f" {', '.join(f'{s}.ipynb' for s in stems)}. Give the file its name"
-                " back or say --assignment"
-            )
-        return fits[0]
+    def assignment_of(self, path: Path, grade_ids: set[str]) -> "Assignment":
+        """Return the assignment that a notebook answers.
+
+        Its file's name tells, or, if it has another name, the ids of its cells.
+        """
+        assignments = [self.assignment(name) for name in self.assignments()]
+        for assignment in assignments:
+            if assignment.notebook == path.stem:
+                return assignment
+        shared = {a: len(grade_ids & a.grade_ids()) for a in assignments}
+        best = max(shared, key=shared.__getitem__, default=None)
+        if best is not None and shared[best]:
+            return best
+        names = ", ".join(f"{a.notebook}.ipynb" for a in assignments)
+        raise BadInput(
+            f"{path.name} is the notebook of no assignment, neither by its name nor by"
+            f" its cells; expected one of: {names}. Say which with --assignment"
+        )
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,12 @@ class Assignment:
     def notebook(self) -> str:
         """The notebook's name, without ``.ipynb``."""
         return self.source_path.stem
+
+    def grade_ids(self) -> set[str]:
+        """Return the ids of the cells that nbgrader knows."""
+        cells = json.loads(self.source_path.read_text(encoding="utf-8"))["cells"]
+        tags = (cell["metadata"].get("nbgrader", {}) for cell in cells)
+        return {tag["grade_id"] for tag in tags if "grade_id" in tag}
 
     @property
     def release_path(self) -> Path:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, tostring
 
 import bleach
 from bs4 import BeautifulSoup
@@ -32,6 +32,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import GetGrades
 from traitlets import Bool
 
+from grader.checking import VERDICT_MIME
 from grader.rebuild import is_graded, is_manual
 from grader.verdicts import read_verdict
 
@@ -71,7 +72,33 @@ def to_mathml(latex: str, display: str = "inline") -> str | None:
         element.text = unescape(text)
         for name in element.attrib.keys() - _MATHML_ATTRIBUTES:
             del element.attrib[name]
-    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
+    _set_names_apart(root)
+    return tostring(root, encoding="unicode", short_empty_elements=False)
+
+
+def _set_names_apart(root: Element) -> None:
+    """Put the thin spaces of TeX around the names of functions: log 10, W tanh(x)."""
+    for row in list(root.iter("mrow")) + list(root.iter("mtd")) + [root]:
+        for i in reversed(range(len(row))):
+            if not _is_name(row[i]):
+                continue
+            row[i].tag = "mi" if row[i].tag == "mo" else row[i].tag
+            if i + 1 < len(row) and not _is_operator(row[i + 1]):
+                row.insert(i + 1, Element("mspace", width="0.167em"))
+            if i > 0 and not _is_operator(row[i - 1]):
+                row.insert(i, Element("mspace", width="0.167em"))
+
+
+def _is_name(element: Element) -> bool:
+    """Tell whether an element is the name of a function, maybe with an index."""
+    if element.tag in ("msub", "msup", "munder"):
+        return _is_name(element[0])
+    text = element.text or ""
+    return element.tag in ("mi", "mo") and len(text) > 1 and text.isalpha()
+
+
+def _is_operator(element: Element) -> bool:
+    return element.tag in ("mo", "mspace") and not _is_name(element)
 
 
 class _Renderer(IPythonRenderer):
@@ -241,8 +268,11 @@ def _harmless_data(data: dict[str, Any]) -> NotebookNode:
     if "text/latex" in data and "text/markdown" not in data:
         data = {**data, "text/markdown": data["text/latex"]}
     kept = {k: f(data[k]) for k, f in _KEPT.items() if isinstance(data.get(k), str)}
-    kept = {k: text for k, text in kept.items() if text.strip()}
-    return NotebookNode(kept or {"text/plain": NOT_SHOWN})
+    shown = NotebookNode({k: text for k, text in kept.items() if text.strip()})
+    shown = shown or NotebookNode({"text/plain": NOT_SHOWN})
+    if VERDICT_MIME in data:
+        shown[VERDICT_MIME] = data[VERDICT_MIME]
+    return shown
 
 
 def _picture_facts(facts: dict[str, Any]) -> dict[str, Any]:
@@ -265,7 +295,15 @@ HIDDEN_FAILED = "a hidden check does not hold"
 
 
 class Grades(GetGrades):
-    """Nbgrader's scores and comments, and which scores are still to come."""
+    """Nbgrader's scores, people's comments, and which scores are still to come."""
+
+    def _get_comment(self, cell: NotebookNode, resources: ResourcesDict) -> None:
+        grade_id = cell.metadata.nbgrader["grade_id"]
+        comment = self.gradebook.find_comment(
+            grade_id, self.notebook_id, self.assignment_id, self.student_id
+        )
+        # nbgrader's own comment, "No response.", says what is to be seen
+        cell.metadata.nbgrader["comment"] = comment.manual_comment
 
     def _get_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
         super()._get_score(cell, resources)
@@ -307,12 +345,13 @@ def hide_tests(cell: NotebookNode) -> set[str]:
     hidden = "\n".join(match[0] for match in _HIDDEN.finditer(cell.source))
     visible = _HIDDEN.sub("", cell.source).rstrip()
     message = read_verdict(cell).message
+    message = HIDDEN_FAILED if message == "AssertionError" else message
     for output in cell.outputs:
         if output.output_type == "error":
-            output.traceback = [_where(output, visible) or message]
-            if not output.evalue and output.ename == "AssertionError":
-                output.traceback = [_where(output, visible) or HIDDEN_FAILED]
+            message = _where(output, visible) or message
+            output.traceback = [message]
     cell.source = visible
+    cell.metadata.nbgrader["message"] = message
     lines = {line.strip() for line in hidden.splitlines()}
     return {line for line in lines if len(line) >= _TELLING}
 
@@ -340,5 +379,5 @@ def _hide_quotes(output: NotebookNode, secrets: set[str]) -> None:
         output.text = NO_QUOTES
     elif output.output_type == "error" and leaks("\n".join(output.traceback)):
         output.traceback = [NO_QUOTES]
-    elif "data" in output and any(map(leaks, output.data.values())):
+    elif "data" in output and leaks("\n".join(map(str, output.data.values()))):
         output.data = NotebookNode({"text/plain": NO_QUOTES})

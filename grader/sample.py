@@ -135,21 +135,17 @@ class _Writer:
 
     def _mistaken(self, notebook: NotebookNode) -> list[str]:
         self._solve(notebook, share=1.0)
-        count = int(self.rng.integers(1, 5))
-        exercises = [
-            e
-            for e in vars(self.checks).values()
-            if isinstance(e, Exercise) and e.mistakes
-        ]
-        chosen = self.rng.choice(
-            len(exercises), size=min(count, len(exercises)), replace=False
-        )
-        made = []
-        for i in chosen:
-            exercise = exercises[i]
-            mistake = exercise.mistakes[self.rng.integers(len(exercise.mistakes))]
-            if self._put(notebook, mistake.functions):
+        exercises = [e for e in vars(self.checks).values() if isinstance(e, Exercise)]
+        made: list[str] = []
+        touched: set[str] = set()
+        for i in self.rng.permutation(len(exercises))[: self.rng.integers(1, 5)]:
+            mistakes = exercises[i].mistakes
+            mistake = mistakes[self.rng.integers(len(mistakes))]
+            names = {function.__name__ for function in mistake.functions}
+            # a second mistake in the same function would wipe out the first
+            if touched.isdisjoint(names) and self._put(notebook, mistake.functions):
                 made.append(mistake.name)
+                touched |= names
         return made
 
     def _unusual(self, notebook: NotebookNode) -> list[str]:

@@ -14,6 +14,12 @@ from tools.setup_environment import SYSTEM_PACKAGES, install_line, is_present
 NEEDED = {"browser": ["chromium"], "sandbox": ["bubblewrap"]}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run browser tests last: Playwright leaves an event loop running behind it, in
+    which nothing else can start one."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a marked test whose packages are missing, and say what installs them."""
     needed = {name for mark in marks_of(item) for name in NEEDED[mark]}

@@ -310,6 +310,13 @@ def test_where_all_must_run_such_a_skip_is_a_failure(probes: Path):
         assert f"::{name} - FOVEA_REQUIRE_ALL" in summary, summary
 
 
+def test_browser_tests_come_last(probes: Path):
+    summary = run_probes(probes, PYTEST_ADDOPTS="--collect-only -q")
+    ran = re.findall(r"::(\w+)", summary)
+    assert len(ran) == 6
+    assert ran[-1] == "test_marked"
+
+
 def test_missing_package_skips_with_the_line_that_installs_it(probes: Path):
     summary = run_probes(probes, PATH="/nowhere")
     assert re.search(r"SKIPPED .* needs bubblewrap: .*install.* bubblewrap", summary)

@@ -77,8 +77,7 @@ def _attributes(metadata: dict, prefix: str) -> Iterator[tuple[str, str]]:
         return
     yield "role", f'"{role}"'
     grade_id = str(metadata.get("grade_id", ""))
-    derived = re.fullmatch(re.escape(prefix) + "locked-[0-9a-f]{12}", grade_id)
-    if role != "locked" or not derived:
+    if not re.fullmatch(re.escape(prefix) + "locked-[0-9a-f]{12}", grade_id):
         yield "grade_id", f'"{grade_id}"'
     if ROLES[role].graded and "points" in metadata:
         yield "points", str(metadata["points"])

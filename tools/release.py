@@ -9,7 +9,6 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from tools.rules import (
-    MARKERS,
     Source,
     parse_code,
     regions,
@@ -106,7 +105,7 @@ def _leaks(cell: Cell, released: NotebookNode, secret: set[str]) -> Iterator[str
     if extra := set(released) - CELL_FIELDS:
         yield f"{sorted(extra)}"
     for line in map(str.strip, released.source.split("\n")):
-        if line in MARKERS or resembles_marker(line, released.cell_type):
+        if resembles_marker(line, released.cell_type):
             yield f"the marker {line!r}"
         if line in secret and len("".join(line.split())) >= TELLING_LENGTH:
             yield f"the hidden line {line!r}"

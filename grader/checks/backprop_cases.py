@@ -80,7 +80,12 @@ def same_shape_dout(cases):
 def maxout(rng):
     """Two to four axes; more pieces than rows, fewer, and a single one."""
     shapes = [(5, 3), (3, 3), (2, 3, 4), (2, 2, 3, 5), (1, 4), (4, 1)]
-    return [{"x": _normal(rng, *shape)} for shape in shapes]
+    cases = [{"x": _normal(rng, *shape)} for shape in shapes]
+    # nearly tied is not tied
+    near = _normal(rng, 4, 3)
+    near[:, 0] = abs(near).max() + 1
+    near[:, 2] = near[:, 0] * (1 + 1e-6)
+    return [*cases, {"x": near}]
 
 
 def maxout_float32(rng):
@@ -216,7 +221,10 @@ def gradients_plain(rng):
 
 
 def gradients_with_step(rng):
+    """A given step, and the default where x is so small that it shows."""
+    default = _numerical(rng, (3,), "plain", "cubes")
     return [
+        {**default, "x": 1e-6 * default["x"]},
         _numerical(rng, (2, 3), "plain", "cubes", h=0.1),
         _numerical(rng, (4,), "plain", "waves", h=0.25),
     ]
@@ -316,6 +324,8 @@ def value_reused(rng):
         _case(rng.uniform(0.3, 1, size=1), late),
         _case(rng.uniform(0.5, 2, size=2), diamond),
         _case([*rng.uniform(2, 3, 1), *rng.uniform(0.5, 1, 1)], itself),
+        # two nodes with equal numbers are two nodes
+        _case([*rng.uniform(0.5, 1, 1)] * 2, [("exp", 0), ("exp", 1), ("mul", 2, 3)]),
     ]
 
 
@@ -453,7 +463,8 @@ def parabolas(rng):
         cases.append(
             {
                 "params": params,
-                "targets": rng.uniform(1, 2, size=1),
+                "X": rng.uniform(0.5, 2, size=6),
+                "y": rng.uniform(1, 2, size=6),
                 "slopes": {name: float(rng.uniform(0.5, 2)) for name in names},
                 "rate": float(rng.uniform(0.1, 0.3)),
                 "num_steps": num_steps,

@@ -513,6 +513,14 @@ _PUT = "np.put_along_axis(dx, first, dout[..., None], axis=-1)"
 maxout_backward = table(
     right.maxout_backward,
     (
+        "near ties",
+        "pieces that nearly tie share the gradient: only exact ties do",
+        (
+            _PUT,
+            "won = np.isclose(cache, cache.max(axis=-1, keepdims=True)); dx += dout[..., None] * won / won.sum(axis=-1, keepdims=True)",
+        ),
+    ),
+    (
         "whole to each",
         "at a tie, every tied piece gets the whole of dout: what they get has to add up to it",
         (_PUT, "dx += dout[..., None] * (cache == cache.max(axis=-1, keepdims=True))"),

@@ -464,6 +464,12 @@ value_data = table(
 value_grad = table(
     _VALUE,
     (
+        "equal numbers",
+        "nodes with equal numbers are taken for one: tell nodes apart by identity, not by their data",
+        ("if node not in seen", "if node.data not in seen"),
+        ("seen.add(node)", "seen.add(node.data)"),
+    ),
+    (
         "gradients overwritten",
         "a gradient is set where it should be added to: a node used twice gets a share from each use",
         ("parent.grad += slope", "parent.grad = slope"),
@@ -653,6 +659,18 @@ value_deep = table(
 two_layer_net = table(
     right.TwoLayerNet,
     (
+        "gradients of earlier calls",
+        "gradients of earlier calls are added to those of this one: start each call anew",
+        (
+            "        return loss, {",
+            "        kept = self.__dict__.setdefault('kept', {})\n        made = {",
+        ),
+        (
+            '"b2": db2}\n',
+            '"b2": db2}\n        kept.update({n: kept.get(n, 0) + g for n, g in made.items()})\n        return loss, kept\n',
+        ),
+    ),
+    (
         "reg not halved",
         "the regularization in your loss lacks the factor 1/2",
         ("0.5 * self.reg", "self.reg"),
@@ -743,6 +761,14 @@ two_layer_net = table(
 mario_net = table(
     right.MarioNet,
     (
+        "weights of the first call",
+        "the parameters of an earlier call are used: read them from params in every call",
+        (
+            "        p = self.params\n",
+            "        p = self.__dict__.setdefault('kept', dict(self.params))\n",
+        ),
+    ),
+    (
         "one sigmoid missing",
         "the second sigmoid is missing",
         ("a2, c4 = sigmoid_forward(h2)", "a2, c4 = h2, sigmoid_forward(h2)[1]"),
@@ -785,7 +811,7 @@ mario_net = table(
     ("biases forgotten", "gradients of biases are missing", (', "b3": db3', "")),
     (
         "fixed seed",
-        "the weights do not depend on the seed as promised",
+        "another seed gives the same weights: draw them from the seed",
         ("default_rng(seed)", "default_rng(0)"),
     ),
     (

@@ -301,15 +301,20 @@ def _wrong_weights(name, value, scale):
     return ""
 
 
-def gradient_descent(params, targets, slopes, rate, num_steps):
-    """Each parameter's distance from its target shrinks by one factor per step."""
-    off = {name: value - targets for name, value in params.items()}
-    shrink = {name: 1 - rate * slope for name, slope in slopes.items()}
+def gradient_descent(params, X, y, slopes, rate, num_steps):
+    """Each parameter's distance from its best value shrinks by one factor per step."""
+    weight, best = X.mean(), (X * y).mean() / X.mean()
+    floor = 0.5 * ((X * y**2).mean() - weight * best**2)
+    off = {name: value - best for name, value in params.items()}
+    shrink = {name: 1 - rate * slope * weight for name, slope in slopes.items()}
     losses = [
-        sum(0.5 * slopes[n] * (shrink[n] ** (2 * k) * off[n] ** 2).sum() for n in off)
+        sum(
+            slopes[n] * (0.5 * weight * (shrink[n] ** k * off[n]) ** 2 + floor).sum()
+            for n in off
+        )
         for k in range(num_steps)
     ]
-    ends = {n: targets + shrink[n] ** num_steps * off[n] for n in off}
+    ends = {n: best + shrink[n] ** num_steps * off[n] for n in off}
     return {"losses": list(map(float, losses)), "params": ends, **NO_SIDE_EFFECTS}
 
 

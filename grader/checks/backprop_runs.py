@@ -154,13 +154,19 @@ def run_value(Value, leaves, program, numbers, backward):
 
 
 def run_net(Net, arguments, others, params, X, y):
-    """How nets begin, and what one returns with our parameters in it."""
+    """How nets begin, and what one returns with our parameters in it.
+
+    It has been called with others before: nothing of that may stay.
+    """
     from grader.alongside import copied, unpack, watch
 
     net = Net(**arguments)
     beginnings = [copied(net.params), *[Net(**other).params for other in others]]
-    for name, value in params.items():
-        net.params[name] = value.copy()
+    for factor in (0.5, 1.0):
+        for name, value in params.items():
+            net.params[name] = factor * value
+        if params:
+            net.loss(X, y)
     output, seen = watch(net.loss, X=X)
     output = copied(output)
     result, seen_again = watch(net.loss, X=X, y=y)
@@ -175,10 +181,8 @@ def run_net(Net, arguments, others, params, X, y):
     }
 
 
-def run_gradient_descent(gradient_descent, params, targets, slopes, rate, num_steps):
+def run_gradient_descent(gradient_descent, params, X, y, slopes, rate, num_steps):
     """Train a net of our own, whose loss is a parabola in each parameter."""
-    import numpy as np
-
     from grader.alongside import watch
 
     class Parabolas:
@@ -186,19 +190,21 @@ def run_gradient_descent(gradient_descent, params, targets, slopes, rate, num_st
             self.params = params
 
         def loss(self, X, y):
-            off = {name: self.params[name] - y for name in self.params}
-            loss = sum(0.5 * slopes[n] * (X * off[n] ** 2).sum() for n in off)
-            return float(loss), {n: slopes[n] * X * off[n] for n in off}
+            loss, grads = 0.0, {}
+            for name, value in self.params.items():
+                off = value[..., None] - y
+                loss += 0.5 * slopes[name] * (X * off**2).mean(axis=-1).sum()
+                grads[name] = slopes[name] * (X * off).mean(axis=-1)
+            return float(loss), grads
 
     net = Parabolas()
-    weights = np.ones(1)
 
     def train(X, y):
         return gradient_descent(net, X, y, rate, num_steps)
 
-    losses, seen = watch(train, X=weights, y=targets)
+    losses, seen = watch(train, X=X, y=y)
     losses = [float(loss) for loss in losses]
-    return {"losses": losses, "params": dict(net.params), **seen}
+    return {"losses": losses, "params": net.params, **seen}
 
 
 def run_digits(classify_digits, X_train, y_train, X_new, seed):

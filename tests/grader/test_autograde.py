@@ -11,6 +11,8 @@ from grader.autograde import check_gradebook, grade_class
 from grader.course import BadInput
 from tests.grader.conftest import RIGHT, answer
 
+pytestmark = pytest.mark.slow
+
 
 def grade(course, *students):
     results = grade_class(course.assignment("01_toy"), students, jobs=2)

@@ -75,6 +75,18 @@ def test_endless_loop_costs_its_cell(course, release, submit, capsys):
     assert cells["toy-triple-tests"]["score"] == 1
 
 
+def test_a_copy_under_another_name_is_known_by_its_cells(
+    course, release, submit, capsys
+):
+    path = submit("me", answer(release, **RIGHT), name="toy-Copy1")
+    code, out, _ = check(capsys, path, "--json")
+    assert code == 0
+    assert json.loads(out)["score"] == 3
+
+
+STRANGER = b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": "1"}]}'
+
+
 def bad_inputs(course, release, submit, tmp_path):
     good = nbformat.writes(answer(copy.deepcopy(release), **RIGHT)).encode()
     return {
@@ -83,7 +95,7 @@ def bad_inputs(course, release, submit, tmp_path):
         "cut off": (submit("a", good[:500]), "cut off"),
         "not UTF-8": (submit("b", b"\xe9" + good), "UTF-8"),
         "empty": (submit("c", b""), "empty"),
-        "of no assignment": (submit("d", good, name="other"), "toy.ipynb"),
+        "of no assignment": (submit("d", STRANGER, name="other"), "toy.ipynb"),
     }
 
 

@@ -40,6 +40,7 @@ FATAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "reason"), FATAL.values(), ids=FATAL.keys())
 def test_fatal_cell_costs_itself_alone(code, reason):
     before, fatal, after = verdicts("a = 1", code, "assert a == 1")

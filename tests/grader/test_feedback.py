@@ -127,7 +127,13 @@ def test_points_stand_at_the_top(ada, mallory):
         "◐ why 2.5 of 3 with a comment",
     ]
     assert mallory.soup.h1.get_text() == "toy: 0 of 6 points"
-    assert rows(mallory)[-1] == "… why not graded yet (of 3)"
+    assert rows(mallory) == [
+        "✗ double 0 of 2 it halves",
+        "✗ triple 0 of 1 a hidden check does not hold",
+        "… why not graded yet (of 3)",
+    ]
+    assert "3 of the points are still to be given" in mallory.text
+    assert "to be given" not in ada.text
 
 
 def test_each_line_of_the_table_leads_to_its_cell(ada):
@@ -138,6 +144,11 @@ def test_each_line_of_the_table_leads_to_its_cell(ada):
 def test_report_names_the_mistake(mallory):
     cell = mallory.soup.find(id="toy-double-tests")
     assert "it halves" in cell.get_text()
+
+
+def test_unanswered_question_gets_no_comment(graded, ada, mallory):
+    assert "No response" not in ada.text + mallory.text
+    assert ada.text.count("Comment") == 1
 
 
 def test_answers_and_comments_are_shown(ada):
@@ -244,6 +255,22 @@ def test_formulas_of_the_course_all_convert():
 )
 def test_formula_becomes_mathml(latex, text):
     assert BeautifulSoup(to_mathml(latex), "html.parser").math.get_text() == text
+
+
+@pytest.mark.parametrize(
+    ("latex", "spaces"),
+    [
+        (r"\log 10", 1),
+        (r"W \tanh(z)", 1),
+        (r"2 \log_2 x", 2),
+        (r"\max(0, z)", 0),
+        (r"y = \exp z", 1),
+        (r"a b", 0),
+    ],
+)
+def test_names_of_functions_stand_apart(latex, spaces):
+    soup = BeautifulSoup(to_mathml(latex), "html.parser")
+    assert len(soup("mspace")) == spaces
 
 
 @pytest.mark.parametrize("latex", [r"\frac", r"\nonsense{x}", "{" * 3000, "x" * 9999])

@@ -136,6 +136,30 @@ def test_derived_id_of_a_locked_cell_stays_derived(root: Path) -> None:
     assert '# %% role="locked"\n# %matplotlib inline\nimport numpy' in text
 
 
+def test_given_id_of_a_locked_cell_stays(course: Callable[..., Path]) -> None:
+    text = '# %% role="locked" grade_id="lines-setup"\nimport numpy as np\n'
+    root = course(assignment=text)
+    build(root)
+    (root / TEXTS[SOLUTION]).unlink()
+    import_notebook(root, root / SOLUTION)
+    assert (root / TEXTS[SOLUTION]).read_text() == text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda nb: nb.cells[3].metadata.nbgrader.update(points=0),
+        lambda nb: nb.cells[1].metadata.nbgrader.update(points=0),
+        lambda nb: nb.cells[0].metadata.update(tags=[]),
+        lambda nb: nb.cells[0].metadata.update(editable=True, vscode={"a": "b"}),
+        lambda nb: nb.metadata.update(widgets={"x": 1}),
+    ],
+    ids=["points-of-solution", "points-of-locked", "tags", "editors", "widgets"],
+)
+def test_what_editors_leave_behind_does_not_matter(root: Path, change) -> None:
+    assert "says the same" in import_notebook(root, edit(root, SOLUTION, change))
+
+
 @pytest.mark.parametrize(
     ("change", "fact"),
     [
@@ -170,6 +194,7 @@ def test_derived_id_of_a_locked_cell_stays_derived(root: Path) -> None:
         ),
         (lambda nb: nb.cells[5].metadata.nbgrader.update(points=0), "points=0"),
         (lambda nb: nb.cells[5].metadata.nbgrader.pop("points"), "no points"),
+        (lambda nb: nb.cells[5].update(source=""), "an empty cell"),
         (lambda nb: nb.cells.clear(), "empty text"),
     ],
     ids=[
@@ -185,6 +210,7 @@ def test_derived_id_of_a_locked_cell_stays_derived(root: Path) -> None:
         "grade-id",
         "zero",
         "no-points",
+        "emptied",
         "no-cells",
     ],
 )

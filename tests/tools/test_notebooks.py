@@ -142,8 +142,8 @@ def test_topic_of_two_words_gives_its_ids_hyphens(assignment: str) -> None:
         "02_Lines.py",
         "lines.py",
         "02_.py",
-        "02_lines.ipynb",
-        "02_lines.txt",
+        "02_planes.ipynb",
+        "02_planes.txt",
         "02_two__words.py",
         "data",
     ],
@@ -244,8 +244,8 @@ def test_file_that_no_text_makes_is_named(
     assert "a file that no text makes" in facts
     assert any(str(part) in facts for part in named)
     can_be_text = place.endswith(".ipynb") and not place.startswith("a")
-    if can_be_text:
-        assert f"make import NB='{place}'" in facts
+    assert (f"make import NB='{place}'" in facts) == can_be_text
+    assert ("make import" in facts) == can_be_text
 
 
 @pytest.mark.parametrize("folder", ["lectures", "solutions/01_lines"])
@@ -285,6 +285,9 @@ def test_check_names_what_drifted_and_build_repairs_it(
     assert file in facts
     assert fact in facts
     assert "make build" in facts
+    kept = fact == "other content" and not file.startswith("assignments/")
+    kept = kept and (root / file).stat().st_size > 0
+    assert ("make import" in facts) == kept
     build(root)
     assert tree(root) == built
     assert "3 notebooks" in check(root)

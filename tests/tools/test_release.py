@@ -83,6 +83,16 @@ def test_gate_names_a_line_that_must_not_ship(
     assert f"(cell {number + 1}, " in facts
 
 
+def test_short_line_tells_nothing_of_the_solution(
+    assignment: str, released: NotebookNode
+) -> None:
+    text = assignment.replace("    ### END", "    y = 1\n    ### END", 1)
+    released.cells[4].source += "\ny = 1"
+    facts = gate(parse_source(text, PLACE), released)
+    assert "unexpected text" in facts
+    assert "hidden line" not in facts
+
+
 @pytest.mark.parametrize(
     ("change", "fact"),
     [

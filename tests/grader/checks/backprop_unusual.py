@@ -138,9 +138,10 @@ def entry_by_entry(x):
 
 @unusual("relu_backward")
 def pair_out_in_cache():
-    return lambda x: (np.clip(x, 0, None), np.clip(x, 0, None)), lambda dout, cache: (
-        np.where(cache > 0, dout, 0).astype(dout.dtype)
-    )
+    return lambda x: (
+        np.clip(x, 0, None),
+        np.clip(x, 0, None),
+    ), lambda dout, cache: np.where(cache > 0, dout, 0).astype(dout.dtype)
 
 
 @unusual("relu_backward")
@@ -457,7 +458,9 @@ def row_by_row(x):
 def softmax_by_scipy(x, y):
     logp = scipy.special.log_softmax(x, axis=1)
     hot = np.eye(x.shape[1], dtype=x.dtype)[y]
-    return -(hot * logp).sum(1).mean(), (scipy.special.softmax(x, axis=1) - hot) / len(x)
+    return -(hot * logp).sum(1).mean(), (scipy.special.softmax(x, axis=1) - hot) / len(
+        x
+    )
 
 
 @unusual("softmax_loss")

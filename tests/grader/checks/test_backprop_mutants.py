@@ -1,0 +1,184 @@
+"""How many mutants of the solution the hidden checks of topic 01 catch, and which not.
+
+Every function of the solution is mutated by machine. A mutant that behaves like the
+original on broad random inputs is no mutant, and is left out; each of the others has to
+lose points in a check that takes the function.
+"""
+
+import contextlib
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from grader.checks import backprop
+from tests.grader.checks import backprop_cells as cells
+from tests.grader.checks import backprop_probes as probes
+from tests.grader.mutation import mutants, time_limit
+
+# Mutants that survive, and why: {(function, what was done): reason}
+SURVIVORS: dict[tuple[str, str], str] = {}
+
+
+def _activation(name):
+    def probe(names, rng):
+        pair = names[f"{name}_forward"], names[f"{name}_backward"]
+        return probes.both_ways(
+            *pair,
+            rng,
+            probes.activation_inputs,
+            lambda out: np.cos(np.arange(out.size)).reshape(out.shape),
+        )
+
+    return probe
+
+
+def _maxout(names, rng):
+    pair = names["maxout_forward"], names["maxout_backward"]
+    waves = probes.both_ways(
+        *pair,
+        rng,
+        probes.maxout_inputs,
+        lambda out: np.cos(np.arange(out.size)).reshape(out.shape),
+    )
+    return waves + probes.maxout_ties(*pair, rng)
+
+
+def _affine(names, rng):
+    return probes.both_ways(
+        names["affine_forward"],
+        names["affine_backward"],
+        rng,
+        probes.affine_inputs,
+        lambda out: np.cos(np.arange(out.size)).reshape(out.shape),
+    )
+
+
+def _digits(names, rng):
+    def accuracy():
+        X, y, X_new, y_new = backprop.oracles.digits_data()
+        share = (names["classify_digits"](X, y, X_new, 0) == y_new).mean()
+        return bool(share >= 0.95)
+
+    return [probes.watched(accuracy)[0]]
+
+
+# what a cell's functions do, by a name that the cell defines
+PROBES = {
+    "numerical_gradient": lambda n, rng: probes.gradients(n["numerical_gradient"], rng),
+    "worksheet": lambda n, rng: [probes.watched(n["worksheet"])],
+    "affine_forward": _affine,
+    "affine_backward": _affine,
+    **{
+        f"{name}_{way}": _activation(name)
+        for name in ("relu", "sigmoid", "tanh", "leaky_relu")
+        for way in ("forward", "backward")
+    },
+    "maxout_forward": _maxout,
+    "maxout_backward": _maxout,
+    "l2_loss": lambda n, rng: probes.losses(n["l2_loss"], rng, probes.pair_inputs),
+    "svm_loss": lambda n, rng: probes.losses(n["svm_loss"], rng, probes.score_inputs),
+    "log_softmax": lambda n, rng: [
+        probes.watched(n["log_softmax"], x) for x, _ in probes.score_inputs(rng)
+    ],
+    "softmax_loss": lambda n, rng: probes.losses(
+        n["softmax_loss"], rng, probes.score_inputs
+    ),
+    "Value": lambda n, rng: probes.graphs(n["Value"], rng),
+    "TwoLayerNet": lambda n, rng: probes.two_layer_net(n["TwoLayerNet"], rng),
+    "gradient_descent": lambda n, rng: probes.descents(n["gradient_descent"], rng),
+    "MarioNet": lambda n, rng: probes.mario_net(n["MarioNet"], rng),
+    "classify_digits": _digits,
+}
+SOURCES = {}
+for _source in cells.solution_sources().values():
+    _name = next(
+        n for n in PROBES if f"def {n}(" in _source or f"class {n}:" in _source
+    )
+    SOURCES[_name] = _source
+CALLS = cells.graded_calls()
+
+
+@contextlib.contextmanager
+def quiet():
+    """Let mutants warn and print as they like."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(None):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def behaviour(names, function):
+    with time_limit(20):
+        return PROBES[function](names, np.random.default_rng(7))
+
+
+def behaves_otherwise(names, function, usual):
+    try:
+        return not probes.same(behaviour(names, function), usual)
+    # whatever ends the probe is another behaviour
+    except Exception:
+        return True
+
+
+def caught(names, function):
+    """Tell whether some check that takes the function takes points off."""
+    for _, points, exercise, arguments in CALLS:
+        if function in arguments:
+            check = replace(getattr(backprop, exercise), mistakes=())
+            if exercise == "worksheet":
+                check = getattr(backprop, exercise)
+            try:
+                with time_limit(20):
+                    score = check(*(names[a] for a in arguments)).score
+            except TimeoutError:
+                score = 0
+            if score < points:
+                return True
+    return False
+
+
+def survivors_of(function):
+    """Return the number of mutants that behave otherwise, and those never caught."""
+    solved, source = cells.namespace(), SOURCES[function]
+    with quiet():
+        usual = behaviour(solved, function)
+        assert probes.same(behaviour(solved, function), usual)
+        count, survivors = 0, []
+        for name, mutant in mutants(source):
+            names = dict(solved)
+            try:
+                exec(compile(mutant, "<mutant>", "exec"), names)
+            # a class can fail while it is defined
+            except Exception:
+                count += 1
+                continue
+            if behaves_otherwise(names, function, usual):
+                count += 1
+                if not caught(names, function):
+                    survivors.append(name)
+    return count, survivors
+
+
+RESULTS: dict[str, tuple[int, list[str]]] = {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", SOURCES)
+def test_mutants_are_caught(function, monkeypatch):
+    monkeypatch.delenv("FOVEA_STUDENT", raising=False)
+    RESULTS[function] = count, survivors = survivors_of(function)
+    explained = [what for where, what in SURVIVORS if where == function]
+    print(f"{function}: {count - len(survivors)} of {count} mutants caught {survivors}")
+    assert sorted(survivors) == sorted(explained)
+
+
+@pytest.mark.slow
+def test_98_of_100_mutants_are_caught():
+    if set(RESULTS) != set(SOURCES):
+        pytest.skip("counts need the tests above, in the same process")
+    total = sum(count for count, _ in RESULTS.values())
+    alive = sum(len(survivors) for _, survivors in RESULTS.values())
+    print(f"mutants caught: {total - alive} of {total} ({1 - alive / total:.1%})")
+    assert total >= 150
+    assert alive <= 0.02 * total
