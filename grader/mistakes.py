@@ -11,7 +11,7 @@ def edited(answer: Callable, *edits: tuple[str, str]) -> Callable:
     source, under the same name.
 
     ``source_of`` gives the edited source, so a wrong answer can be written into a
-    notebook. Raises ``ValueError`` unless each ``old`` stands in the source exactly once.
+    notebook. Raises ``ValueError`` unless each ``old`` stands in the source once.
     """
     source = source_of(answer)
     for old, new in edits:

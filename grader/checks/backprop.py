@@ -434,7 +434,7 @@ mario_net = Exercise(
         _property(
             0.75,
             "starts as promised",
-            cases.mario,
+            cases.mario_start,
             "beginnings",
             compare=oracles.compare_start,
         ),

@@ -454,6 +454,11 @@ def mario(rng):
     return cases
 
 
+def mario_start(rng):
+    """The same nets, and nothing put into them."""
+    return [{**case, "params": {}} for case in mario(rng)]
+
+
 def parabolas(rng):
     """Nets with one to three parameters of different shapes and slopes."""
     cases = []

@@ -162,11 +162,12 @@ def run_net(Net, arguments, others, params, X, y):
 
     net = Net(**arguments)
     beginnings = [copied(net.params), *[Net(**other).params for other in others]]
+    if not params:
+        return {"beginnings": beginnings}
     for factor in (0.5, 1.0):
         for name, value in params.items():
             net.params[name] = factor * value
-        if params:
-            net.loss(X, y)
+        net.loss(X, y)
     output, seen = watch(net.loss, X=X)
     output = copied(output)
     result, seen_again = watch(net.loss, X=X, y=y)

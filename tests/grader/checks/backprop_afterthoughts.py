@@ -69,7 +69,7 @@ class Accumulates(right.TwoLayerNet):
         if y is None:
             return result
         loss, grads = result
-        kept = getattr(self, "kept", {n: 0 for n in grads})
+        kept = getattr(self, "kept", dict.fromkeys(grads, 0))
         self.kept = {n: kept[n] + grads[n] for n in grads}
         return loss, self.kept
 

@@ -17,6 +17,9 @@ from tests.grader.checks import backprop_cells as cells
 from tests.grader.checks import backprop_probes as probes
 from tests.grader.mutation import mutants, time_limit
 
+# A mutant that loops for ever is stopped; the slowest original takes a second
+TIME_LIMIT_S = 4
+
 # Mutants that survive, and why: {(function, what was done): reason}
 SURVIVORS: dict[tuple[str, str], str] = {}
 
@@ -109,7 +112,7 @@ def quiet():
 
 
 def behaviour(names, function):
-    with time_limit(20):
+    with time_limit(TIME_LIMIT_S):
         return PROBES[function](names, np.random.default_rng(7))
 
 
@@ -129,7 +132,7 @@ def caught(names, function):
             if exercise == "worksheet":
                 check = getattr(backprop, exercise)
             try:
-                with time_limit(20):
+                with time_limit(TIME_LIMIT_S):
                     score = check(*(names[a] for a in arguments)).score
             except TimeoutError:
                 score = 0
