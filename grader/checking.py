@@ -30,12 +30,10 @@ from typing import Any
 import numpy as np
 
 from grader import alongside
+from grader.comparing import disagreement
 
 VERDICT_MIME = "application/vnd.fovea.verdict+json"
 UNANSWERED = "not answered yet"
-
-# what a comparison forgives, relative to the size of the expected array's largest entry
-RTOL = {"float64": 1e-7, "float32": 1e-4}
 
 
 class StudentError(Exception):
@@ -414,92 +412,6 @@ def _alike(key: str, made: Any, seen: Any, rtol: float | None) -> bool:
         and key in seen
         and not disagreement(key, seen[key], made[key], rtol)
     )
-
-
-def disagreement(name: str, seen: Any, expected: Any, rtol: float | None = None) -> str:
-    """Return in words how ``seen`` differs from ``expected``, or an empty text.
-
-    Kind, shape and dtype are promised by the contract, so the words name them; numbers
-    that were expected are never shown. Where a Python float is expected, any real
-    number will do.
-    """
-    if isinstance(expected, dict):
-        return _dict_disagreement(name, seen, expected, rtol)
-    if isinstance(expected, (list, tuple)):
-        if not isinstance(seen, (list, tuple)) or len(seen) != len(expected):
-            return f"`{name}` is not what the contract promises"
-        pairs = zip(seen, expected, strict=True)
-        return next((d for a, b in pairs if (d := disagreement(name, a, b, rtol))), "")
-    if isinstance(seen, np.bool_):
-        seen = bool(seen)
-    if expected is None or isinstance(expected, (bool, str)):
-        return (
-            ""
-            if type(seen) is type(expected) and seen == expected
-            else f"`{name}` is not right"
-        )
-    if isinstance(expected, (int, float)):
-        return _number_disagreement(name, seen, float(expected), rtol)
-    return _array_disagreement(name, seen, _as_array(expected), rtol)
-
-
-def _dict_disagreement(name: str, seen: Any, expected: dict, rtol: float | None) -> str:
-    if not isinstance(seen, dict):
-        return f"`{name}` is a {type(seen).__name__}, where a dict is promised"
-    missing = sorted(map(str, expected.keys() - seen.keys()))
-    extra = sorted(map(str, seen.keys() - expected.keys()))
-    if missing or extra:
-        parts = [f"lacks {missing}"] * bool(missing) + [
-            f"should not hold {extra}"
-        ] * bool(extra)
-        return f"`{name}` " + " and ".join(parts)
-    keys = expected.keys()
-    found = (disagreement(f"{name}[{k!r}]", seen[k], expected[k], rtol) for k in keys)
-    return next((d for d in found if d), "")
-
-
-def _number_disagreement(
-    name: str, seen: Any, expected: float, rtol: float | None
-) -> str:
-    seen = _as_array(seen)
-    if seen is None or seen.shape != () or seen.dtype.kind not in "iuf":
-        return f"`{name}` is not a single real number"
-    if not np.isfinite(seen) and np.isfinite(expected):
-        return f"`{name}` is not finite"
-    tolerance = rtol or RTOL.get(str(seen.dtype), RTOL["float64"])
-    close = np.isclose(
-        float(seen), expected, rtol=tolerance, atol=1e-3 * tolerance, equal_nan=True
-    )
-    return "" if close else f"the value of `{name}` is wrong"
-
-
-def _array_disagreement(name: str, seen: Any, expected: Any, rtol: float | None) -> str:
-    kind = type(seen).__name__
-    seen = _as_array(seen)
-    if seen is None:
-        return f"`{name}` is a {kind}, where an array is promised"
-    if seen.shape != expected.shape:
-        return f"`{name}` has shape {seen.shape}, where {expected.shape} is promised"
-    if seen.dtype != expected.dtype:
-        return f"`{name}` has dtype {seen.dtype}, where {expected.dtype} is promised"
-    if (~np.isfinite(seen) & np.isfinite(expected)).any():
-        return f"`{name}` is not finite"
-    tolerance = rtol or RTOL.get(str(expected.dtype), 0.0)
-    finite = np.abs(expected[np.isfinite(expected)])
-    # the floor forgives rounding where all that is expected is zeros
-    scale = max(float(finite.max(initial=0.0)), 1e-6)
-    close = np.isclose(
-        seen, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True
-    )
-    return "" if close.all() else f"the values of `{name}` are wrong"
-
-
-def _as_array(value: Any) -> np.ndarray | None:
-    """Return ``value`` as an array if it is one, a tensor or a number; else
-    ``None``."""
-    if isinstance(value, (np.ndarray, np.generic)) or type(value) in (bool, int, float):
-        return np.asarray(value)
-    return value.numpy() if hasattr(value, "numpy") else None
 
 
 # --- seeds ---

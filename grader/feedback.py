@@ -15,7 +15,6 @@ import re
 import uuid
 from collections.abc import Callable
 from html import unescape
-from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
@@ -36,9 +35,7 @@ from grader.checking import VERDICT_MIME
 from grader.rebuild import is_graded, is_manual
 from grader.verdicts import read_verdict
 
-TEMPLATES = Path(__file__).parent / "templates"
-
-# --- formulasZZ--
+# --- formulas -------------------------------------------------------------------------
 
 # longer ones are no formulas, and the converter takes its time over them
 MAX_FORMULA = 4000
@@ -61,32 +58,43 @@ def to_mathml(latex: str, display: str = "inline") -> str | None:
         return None
     try:
         root = convert_to_element(latex, display=display)
+        return _to_text(root) if _is_understood(root) else None
     # whatever a stranger wrote: the text is shown instead
     except Exception:
         return None
+
+
+def _is_understood(root: Element) -> bool:
+    # the converter passes on commands that it doesn't know
+    return all(
+        element.tag in _MATHML_TAGS and not (element.text or "").startswith("\\")
+        for element in root.iter()
+    )
+
+
+def _to_text(root: Element) -> str:
     for element in root.iter():
-        text = element.text or ""
-        if element.tag not in _MATHML_TAGS or text.startswith("\\"):
-            return None
         # the converter writes characters as &#x…;, and escapes nothing else
-        element.text = unescape(text)
+        element.text = unescape(element.text or "")
         for name in element.attrib.keys() - _MATHML_ATTRIBUTES:
             del element.attrib[name]
-    _set_names_apart(root)
+    _space_like_tex(root)
     return tostring(root, encoding="unicode", short_empty_elements=False)
 
 
-def _set_names_apart(root: Element) -> None:
-    """Put the thin spaces of TeX around the names of functions: log 10, W tanh(x)."""
-    for row in list(root.iter("mrow")) + list(root.iter("mtd")) + [root]:
+def _space_like_tex(root: Element) -> None:
+    """Put thin spaces around the names of functions, and none after a sign."""
+    for row in [root, *root.iter("mrow"), *root.iter("mtd")]:
         for i in reversed(range(len(row))):
-            if not _is_name(row[i]):
-                continue
-            row[i].tag = "mi" if row[i].tag == "mo" else row[i].tag
-            if i + 1 < len(row) and not _is_operator(row[i + 1]):
-                row.insert(i + 1, Element("mspace", width="0.167em"))
-            if i > 0 and not _is_operator(row[i - 1]):
-                row.insert(i, Element("mspace", width="0.167em"))
+            after_operator = i == 0 or _is_operator(row[i - 1])
+            if row[i].tag == "mo" and row[i].text in ("−", "+", "±") and after_operator:
+                row[i].set("form", "prefix")
+            if _is_name(row[i]):
+                row[i].tag = "mi" if row[i].tag == "mo" else row[i].tag
+                if i + 1 < len(row) and not _is_operator(row[i + 1]):
+                    row.insert(i + 1, Element("mspace", width="0.167em"))
+                if not after_operator:
+                    row.insert(i, Element("mspace", width="0.167em"))
 
 
 def _is_name(element: Element) -> bool:
@@ -351,9 +359,18 @@ def hide_tests(cell: NotebookNode) -> set[str]:
             message = _where(output, visible) or message
             output.traceback = [message]
     cell.source = visible
-    cell.metadata.nbgrader["message"] = message
+    cell.metadata.nbgrader["message"] = _summary(cell) or message
     lines = {line.strip() for line in hidden.splitlines()}
     return {line for line in lines if len(line) >= _TELLING}
+
+
+def _summary(cell: NotebookNode) -> str:
+    """Return what is wrong with an answer, each thing once, as Markdown."""
+    reports = [
+        o.data[VERDICT_MIME] for o in cell.outputs if VERDICT_MIME in o.get("data", {})
+    ]
+    findings = reports[-1]["findings"] if reports else []
+    return "; ".join(dict.fromkeys(finding["message"] for finding in findings))
 
 
 def _where(error: NotebookNode, visible: str) -> str:

@@ -1,4 +1,4 @@
-"""Topic 01, what is right: PyTorch's autograd in float64, closed forms, finite differences.
+"""Topic 01, what is right: PyTorch's autograd in float64, and closed forms.
 
 An oracle takes the data of one case and returns what ``run`` has to return. Results are
 computed in float64 and have the dtype of the case's arrays.
@@ -146,7 +146,7 @@ def numerical_gradient(x, layout, function, weights, options):
     return {"grad": exact[function], "changed": [], "how far x moved": 0.0}
 
 
-# --- the worksheet ------------------------------------------------------------------------
+# --- the worksheet ---
 
 
 def worksheet_numbers(student):
@@ -169,7 +169,7 @@ def worksheet_answers(student):
     return {**values, "L": e * e, **chain, **ends}
 
 
-# --- values -------------------------------------------------------------------------------
+# --- values ---
 
 OPERATIONS = {
     "add": torch.add,
@@ -202,7 +202,7 @@ def value(leaves, program, numbers, backward):
     return seen
 
 
-# --- nets and training --------------------------------------------------------------------
+# --- nets and training ---
 
 
 def _net(params, X, y, forward, penalty, loss_function):

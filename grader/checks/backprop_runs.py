@@ -90,7 +90,7 @@ def run_l2_loss(l2_loss, pred, target):
 
 
 def run_numerical_gradient(numerical_gradient, x, layout, function, weights, options):
-    """The gradient of one of our functions, at an x that lies in memory as `layout` says."""
+    """The gradient of one of our functions, at an x laid out in memory as told."""
     import numpy as np
 
     from grader.alongside import same
@@ -126,7 +126,7 @@ def run_worksheet(worksheet):
 
 
 def run_value(Value, leaves, program, numbers, backward):
-    """Build a graph step by step; return data of all nodes, and gradients after backward.
+    """Build a graph step by step; return all data, and gradients after backward.
 
     A step is (operation, operands): an int is the place of a node, leaves first; a
     string names one of the plain numbers.

@@ -18,8 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-
-sync_api = pytest.importorskip("playwright.sync_api")
+from playwright import sync_api
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
@@ -128,7 +127,7 @@ class _Log:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator["sync_api.Browser"]:
+def chromium() -> Iterator[sync_api.Browser]:
     """Debian's chromium."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -139,7 +138,7 @@ def chromium() -> Iterator["sync_api.Browser"]:
 
 
 @pytest.fixture
-def page(chromium, server: str) -> Iterator["sync_api.Page"]:
+def page(chromium, server: str) -> Iterator[sync_api.Page]:
     """A tab that reaches the course's server, and fails the test if it asks others."""
     context = chromium.new_context(viewport={"width": 1400, "height": 950})
     context.set_default_timeout(ACTION_MS)
@@ -178,10 +177,9 @@ def snap(tmp_path: Path) -> Callable[..., None]:
 @pytest.fixture
 def lab(page, server: str) -> "Lab":
     """JupyterLab, open and ready."""
-    page.goto(f"{server}/lab")
-    page.wait_for_function("window.jupyterapp !== undefined")
-    page.evaluate("jupyterapp.restored.then(() => true)")
-    return Lab(page)
+    lab = Lab(page)
+    lab.open(f"{server}/lab")
+    return lab
 
 
 class Lab:
@@ -192,6 +190,13 @@ class Lab:
 
     def __init__(self, page):
         self.page = page
+
+    def open(self, address: str) -> None:
+        """Go to an address of JupyterLab and wait until it is ready."""
+        self.page.goto(address)
+        # one condition: it survives that the page loads once more on its way
+        ready = "window.jupyterapp && jupyterapp.restored.then(() => true)"
+        self.page.wait_for_function(ready)
 
     def execute(self, command: str, **arguments):
         """Run a command of JupyterLab and wait until it is done."""

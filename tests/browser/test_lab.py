@@ -4,10 +4,9 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.answers import answer_of, place, read
-
-expect = pytest.importorskip("playwright.sync_api").expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -29,10 +28,8 @@ def positions(cells, text):
     return [i for i, c in enumerate(cells) if text in json.dumps(c.get("outputs", []))]
 
 
-def test_lecture_runs_and_answers(lab, page, snap):
-    page.goto(page.url.split("/lab")[0] + "/lab/tree/lectures/01_backprop.ipynb")
-    page.wait_for_function("window.jupyterapp !== undefined")
-    page.evaluate("jupyterapp.restored.then(() => true)")
+def test_lecture_runs_and_answers(lab, page, server, snap):
+    lab.open(f"{server}/lab/tree/lectures/01_backprop.ipynb")
     lab.wait_for_kernel("lectures/01_backprop.ipynb")
     snap(page, "lecture-opened")
 

@@ -47,7 +47,7 @@ def mutants(source: str) -> Iterator[tuple[str, str]]:
     """Yield (what was done where, source of the mutant)."""
     tree = ast.parse(source)
     for index, node in enumerate(ast.walk(tree)):
-        for number, (name, edit) in enumerate(_edits(node)):
+        for number, (name, _) in enumerate(_edits(node)):
             changed = copy.deepcopy(tree)
             target = list(ast.walk(changed))[index]
             list(_edits(target))[number][1]()
@@ -157,12 +157,16 @@ def _become(node: ast.AST, other: ast.AST) -> None:
     node.__class__, node.__dict__ = other.__class__, dict(other.__dict__)
 
 
+class TimeUp(BaseException):
+    """Time is up; no ``except Exception`` on the way may stop it."""
+
+
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise ``TimeoutError`` in the block if it takes longer: mutants loop for ever."""
+    """Raise ``TimeUp`` in the block if it takes longer: mutants loop for ever."""
 
     def ring(*_: object) -> None:
-        raise TimeoutError(f"more than {seconds:g} s")
+        raise TimeUp(f"more than {seconds:g} s")
 
     handler = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

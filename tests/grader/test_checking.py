@@ -557,7 +557,7 @@ def test_inputs_depend_on_secret_student_and_exercise(monkeypatch):
 
 def test_students_get_the_same_global_seed_in_every_run():
     def random_numbers(x):
-        return x + np.random.random()
+        return x + np.random.random()  # noqa: NPY002
 
     def observed():
         exercise = Exercise(

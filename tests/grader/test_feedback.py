@@ -273,6 +273,14 @@ def test_names_of_functions_stand_apart(latex, spaces):
     assert len(soup("mspace")) == spaces
 
 
+@pytest.mark.parametrize(
+    ("latex", "signs"), [("x - 1", 0), ("(-1, -2)", 2), ("e^{-x}", 1), ("-x + y", 1)]
+)
+def test_signs_are_told_from_differences(latex, signs):
+    soup = BeautifulSoup(to_mathml(latex), "html.parser")
+    assert len(soup("mo", form="prefix")) == signs
+
+
 @pytest.mark.parametrize("latex", [r"\frac", r"\nonsense{x}", "{" * 3000, "x" * 9999])
 def test_formula_that_is_not_understood_stays_text(latex):
     assert to_mathml(latex) is None

@@ -95,7 +95,7 @@ WRONG["mario_net", "keeps the weights of the first call"] = (FirstWeights,)
 
 @dataclass
 class ByValue:
-    """Takes nodes with equal data for the same node, as dataclasses compare by value."""
+    """Takes nodes with equal data for one: dataclasses compare by value."""
 
     data: float
     grad: float = 0.0
@@ -371,7 +371,7 @@ RIGHT["numerical_gradient", "each side divided by itself"] = (five_entries_at_on
 def on_shuffled_data(net, X, y, learning_rate, num_steps):
     losses = []
     for _ in range(num_steps):
-        order = np.random.permutation(len(X))
+        order = np.random.default_rng().permutation(len(X))
         loss, grads = net.loss(X[order], y[order])
         losses.append(np.float64(loss))
         for name, grad in sorted(grads.items()):

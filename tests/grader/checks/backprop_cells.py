@@ -38,7 +38,7 @@ def graded_calls() -> list[tuple[str, float, str, list[str]]]:
 
 
 def setup_namespace() -> dict:
-    """What solution cells stand on: imports, and the cells of the worksheet's numbers."""
+    """What solution cells stand on: imports, and the numbers of the worksheet."""
     namespace: dict = {"__name__": "notebook"}
     for cell in cells():
         if cell.kind == "code" and cell.role in (None, "locked"):

@@ -192,7 +192,7 @@ def _deep(depth, step):
 
 
 def nets(Net, rng, arguments, features, labels):
-    """What the contract says of a net: its start by its features, all else by number."""
+    """What the contract says of a net: its start by features, the rest by number."""
 
     def run(arguments, X, y):
         net = Net(**arguments)

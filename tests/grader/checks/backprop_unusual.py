@@ -1,5 +1,7 @@
 """Topic 01: right answers that look unlike the ones in the solution."""
 
+# ruff: noqa: NPY002 (students use NumPy's old generators, too)
+
 import math
 from collections import namedtuple
 from dataclasses import dataclass
@@ -815,7 +817,7 @@ class WithNumericalGradients(WithoutLayers):
             if value.size > 1000:
                 grads[name] = np.zeros_like(value)
                 continue
-            # two central differences, so that the error falls with the fourth power of h
+            # two central differences, so the error falls as h to the 4th
             one, two = (by_basis(loss_at, value, h) for h in (1e-3, 2e-3))
             grads[name] = (4 * one - two) / 3
             self.params[name] = value

@@ -1,4 +1,4 @@
-"""The hidden checks of topic 01 refuse what is wrong, by its name, and take what is right."""
+"""The hidden checks of topic 01 refuse what is wrong, by name, and take the rest."""
 
 import builtins
 import copy
@@ -12,9 +12,15 @@ import pytest
 
 from fovea.personal import personal_rng
 from grader.checking import Exercise
-from grader.checks import backprop, backprop_oracles, backprop_runs
+from grader.checks import (
+    backprop,
+    backprop_net_mistakes,
+    backprop_oracles,
+    backprop_runs,
+)
 from grader.checks import backprop_answers as right
-from grader.checks import backprop_mistakes2 as mistakes2
+from grader.checks.backprop_unusual import UNUSUAL as SAMPLED
+from grader.mistakes import source_of
 from tests.grader.checks import backprop_afterthoughts as afterthoughts
 from tests.grader.checks import backprop_cells as cells
 from tests.grader.checks.backprop_unusual import UNUSUAL
@@ -187,6 +193,26 @@ def test_an_unusual_right_answer_earns_all_points(exercise, functions):
     assert report.findings == (), report.to_markdown()
 
 
+@pytest.mark.parametrize("group", SAMPLED)
+def test_unusual_answers_for_sampling_earn_all_points(group, solved):
+    for functions in SAMPLED[group]:
+        names = {**solved, **{f.__name__: f for f in functions}}
+        for exercise, arguments in ARGUMENTS.items():
+            if {f.__name__ for f in functions} & set(arguments):
+                report = EXERCISES[exercise](*answers_to(exercise, names))
+                assert report.findings == (), report.to_markdown()
+
+
+def test_unusual_answers_for_sampling_stand_alone_in_a_notebook():
+    for answers in SAMPLED.values():
+        for functions in answers:
+            namespace = {"np": np}
+            for function in functions:
+                exec(source_of(function), namespace)
+                assert _global_names(function.__code__) <= {"np", *dir(builtins)}
+            assert {f.__name__ for f in functions} <= set(namespace)
+
+
 def _cases(answers):
     return [
         pytest.param(exercise, functions, id=f"{exercise}-{name.replace(' ', '_')}")
@@ -280,8 +306,10 @@ def test_a_trivial_answer_earns_nothing(exercise, kind):
     names = ARGUMENTS[exercise]
     # the function asked for is trivial; what it builds on may be right
     before = [getattr(right, name) for name in names[:-1]]
+    # to recognise mistakes takes time, and changes no score
+    check = replace(EXERCISES[exercise], mistakes=())
     for functions in (map(made, names), [*before, made(names[-1])]):
-        report = EXERCISES[exercise](*functions)
+        report = check(*functions)
         assert report.score <= 0.1 * report.max_score, report.to_markdown()
 
 
@@ -317,7 +345,7 @@ def test_worksheet_derivatives_agree_with_finite_differences():
 @pytest.mark.parametrize("number", range(20))
 def test_a_slip_on_the_worksheet_is_named_and_costs_only_itself(number):
     name = f"student {number}"
-    for mistake in mistakes2.worksheet(name, None):
+    for mistake in backprop_net_mistakes.worksheet(name, None):
         wrong = mistake.functions[0]()
         report = backprop.worksheet(lambda wrong=wrong: {"student": name, **wrong})
         assert 0 < 6 - report.score <= 4

@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grader.checks import backprop
+from grader.checks import backprop, backprop_oracles
 from tests.grader.checks import backprop_cells as cells
 from tests.grader.checks import backprop_probes as probes
-from tests.grader.mutation import mutants, time_limit
+from tests.grader.mutation import TimeUp, mutants, time_limit
 
-# A mutant that loops for ever is stopped; the slowest original takes a second
-TIME_LIMIT_S = 4
+# A mutant that loops for ever is stopped (training on digits may take a while)
+TIME_LIMIT_S = 3
 
 # Mutants that survive, and why: {(function, what was done): reason}
 SURVIVORS: dict[tuple[str, str], str] = {}
@@ -60,9 +60,10 @@ def _affine(names, rng):
 
 def _digits(names, rng):
     def accuracy():
-        X, y, X_new, y_new = backprop.oracles.digits_data()
+        X, y, X_new, y_new = backprop_oracles.digits_data()
         share = (names["classify_digits"](X, y, X_new, 0) == y_new).mean()
-        return bool(share >= 0.95)
+        # near the 95 % that the check asks for, luck decides
+        return bool(share >= 0.93)
 
     return [probes.watched(accuracy)[0]]
 
@@ -112,7 +113,7 @@ def quiet():
 
 
 def behaviour(names, function):
-    with time_limit(TIME_LIMIT_S):
+    with time_limit(60 if function == "classify_digits" else TIME_LIMIT_S):
         return PROBES[function](names, np.random.default_rng(7))
 
 
@@ -120,7 +121,7 @@ def behaves_otherwise(names, function, usual):
     try:
         return not probes.same(behaviour(names, function), usual)
     # whatever ends the probe is another behaviour
-    except Exception:
+    except (Exception, TimeUp):
         return True
 
 
@@ -132,9 +133,9 @@ def caught(names, function):
             if exercise == "worksheet":
                 check = getattr(backprop, exercise)
             try:
-                with time_limit(TIME_LIMIT_S):
+                with time_limit(60 if exercise == "digits" else TIME_LIMIT_S):
                     score = check(*(names[a] for a in arguments)).score
-            except TimeoutError:
+            except TimeUp:
                 score = 0
             if score < points:
                 return True
