@@ -211,7 +211,14 @@ class Report:
             )
         if not self.score and len({f.message for f in self.findings}) == 1:
             return f"**{self.exercise}**: {points}. {self.findings[0].message}"
-        lines = [f"- ({f.points:g}) {f.property}: {f.message}" for f in self.findings]
+        told: dict[str, None] = {}
+        lines = []
+        for f in self.findings:
+            new = [part for part in f.message.split("; ") if part not in told]
+            lines.append(
+                f"- ({f.points:g}) {f.property}: {'; '.join(new) or 'as above'}"
+            )
+            told |= dict.fromkeys(new)
         return "\n".join([f"**{self.exercise}**: {points}. Not yet:", "", *lines])
 
     def __repr__(self) -> str:

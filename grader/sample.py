@@ -135,7 +135,11 @@ class _Writer:
 
     def _mistaken(self, notebook: NotebookNode) -> list[str]:
         self._solve(notebook, share=1.0)
-        exercises = [e for e in vars(self.checks).values() if isinstance(e, Exercise)]
+        exercises = [
+            exercise
+            for exercise in vars(self.checks).values()
+            if isinstance(exercise, Exercise) and exercise.mistakes
+        ]
         made: list[str] = []
         touched: set[str] = set()
         for i in self.rng.permutation(len(exercises))[: self.rng.integers(1, 5)]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from fovea.data import load
 from fovea.personal import current_student, personal_rng
-from fovea.plotting import COLORS, describe, draw_graph, use_style
+from fovea.plotting import describe, draw_graph, use_style
 
 use_style()
 
@@ -47,9 +47,9 @@ def expect_promises(forward, backward, *inputs):
     assert out.dtype == np.float32, f"forward makes {out.dtype} of float32"
     dout = np.ones_like(out)
     first = backward(dout, cache)
-    first = [np.copy(grad) for grad in (first if isinstance(first, tuple) else [first])]
+    first = [first.copy()] if isinstance(first, np.ndarray) else list(map(np.copy, first))
     second = backward(dout, cache)
-    second = second if isinstance(second, tuple) else [second]
+    second = [second] if isinstance(second, np.ndarray) else second
     for grad, again in zip(first, second, strict=True):
         assert grad.dtype == np.float32, f"backward makes {grad.dtype} of float32"
         expect("backward, called a second time", again, grad, "what changes the cache")
@@ -146,7 +146,8 @@ def draw_worksheet(numbers):
     places |= {"r": (3, 1.5), "s": (4, 0.9), "t": (4, 2), "e": (5, 0.9), "L": (6, 0.9)}
     _, ax = plt.subplots()
     draw_graph(ax, places, ["wp", "xp", "pq", "bq", "qr", "rs", "xs", "se", "te", "eL"], numbers, {})
-    return describe(ax, "w and x lead to p, p and b to q, q to r, r and x to s, s and t to e, e to L.")
+    shown = ", ".join(f"{name} = {number}" for name, number in numbers.items())
+    return describe(ax, f"w and x lead to p, p and b to q, q to r, r and x to s, s and t to e, e to L. {shown}.")
 
 
 draw_worksheet(worksheet_numbers(student))
@@ -193,10 +194,12 @@ def check_worksheet():
     names = {"student", *"pqrseL", "de", "ds", "dt", "dr", "dq", "dp", "db", "dw", "dx"}
     filled_in = worksheet()
     missing, extra = sorted(names - {*filled_in}), sorted({*filled_in} - names)
-    assert not missing and not extra, f"missing: {missing}; not asked for: {extra}"
+    assert not missing, f"missing: {missing}"
+    assert not extra, f"not asked for: {extra}"
     for name in sorted(names - {"student"}):
         number = isinstance(filled_in[name], int | float | np.number)
         assert number, f"{name} is {filled_in[name]!r}, which is not a number"
+    return f"All there, for {filled_in['student']!r}. Is that your id in the course?"
 
 
 check_worksheet()
@@ -320,6 +323,7 @@ backprop.affine_backward(affine_forward, affine_backward)
 # An activation works on each entry by itself, so its backward pass is short: $dx = f'(x) \cdot dout$.
 # The functions below take `x` of any shape with at least one axis, float32 or float64, and return the same shape and dtype.
 # Their slopes at exactly 0 are a matter of taste, and are not tested.
+# All that `backward` needs travels in the cache: `forward` may run on other data before `backward` is called.
 #
 # ReLU, $\max(0, x)$, lets pass what is positive: for $x = (-1, 2)$ and $dout = (10, 20)$, out is $(0, 2)$ and $dx = (0, 20)$.
 #
@@ -1028,7 +1032,8 @@ class TwoLayerNet:
 
     params: W1 (input_dim, hidden_dim), b1 (hidden_dim,), W2 (hidden_dim, num_classes),
     b2 (num_classes,). Weights start normally distributed around 0 with standard
-    deviation weight_scale, biases at 0. loss() works with whatever params holds.
+    deviation weight_scale, biases at 0. Each call of loss() works with what params
+    holds then, and remembers nothing of calls before.
     """
 
     def __init__(self, input_dim, hidden_dim, num_classes, weight_scale=1e-3, reg=0.0):
@@ -1176,8 +1181,10 @@ class MarioNet:
     """3 - hidden - hidden - 1 with sigmoids between, for regression, in float64.
 
     params: W1 (3, hidden_dim), b1 (hidden_dim,), W2 (hidden_dim, hidden_dim),
-    b2 (hidden_dim,), W3 (hidden_dim, 1), b3 (1,). Weights start at random, drawn from
-    seed: the same seed gives the same weights, another seed others. Biases start at 0.
+    b2 (hidden_dim,), W3 (hidden_dim, 1), b3 (1,). Weights start at random, drawn from a
+    continuous distribution of your choice by seed: the same seed gives the same weights,
+    another seed others. Biases start at 0. Each call of loss() works with what params
+    holds then, and remembers nothing of calls before.
     """
 
     def __init__(self, hidden_dim, seed):
@@ -1244,7 +1251,7 @@ backprop.mario_net(MarioNet)
 
 # %% [markdown] role="locked"
 # Let it learn.
-# Standing still is a strong opponent: whoever predicts that Mario stays where he is has the error that the first line prints.
+# Standing still is a strong opponent: whoever predicts that Mario stays where he is has the error that is printed first.
 
 # %%
 frames, next_frame = mario_frames(200, np.random.default_rng(1))
@@ -1254,6 +1261,8 @@ stay = l2_loss(frames[:, 2:], next_frame)[0]
 print(f"Mario stays: {stay:.4f}   before: {mario_losses[0]:.4f}   after: {mario_losses[-1]:.4f}")
 
 # %% [markdown] role="locked"
+# A small loss says that the network continues a straight run; it has seen no wall and no jump.
+#
 # ## Why stacked sigmoids stop learning
 #
 # You trained through two sigmoids. Would it work through ten?

@@ -1,4 +1,4 @@
-"""Topic 01, known wrong answers: losses, and the numerical gradient."""
+"""Topic 01, known wrong answers: losses."""
 
 from grader.checks import backprop_answers as right
 from grader.checks.backprop_mistakes import FLOAT64, in_place, table
@@ -166,6 +166,14 @@ svm_loss = table(
 log_softmax = table(
     right.log_softmax,
     (
+        "no shift, probabilities first",
+        "exp overflows for large scores: take away each row's maximum first",
+        (
+            "shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
+            "np.log(np.exp(x) / np.exp(x).sum(axis=1, keepdims=True))",
+        ),
+    ),
+    (
         "no shift",
         "exp overflows for large scores: take away each row's maximum first",
         ("x - x.max(axis=1, keepdims=True)", "x - 0"),
@@ -297,6 +305,19 @@ softmax_loss = table(right.softmax_loss, *_softmax_rows)
 softmax_loss_stability = table(
     right.softmax_loss,
     (
+        "no shift, probabilities first",
+        "exp overflows for large scores: take away each row's maximum first",
+        (_SHIFT, "x - 0"),
+        ("shifted - np.log(sums)", "np.log(np.exp(shifted) / sums)"),
+        ("np.exp(log_probs)", "np.exp(shifted) / sums"),
+    ),
+    (
+        "no shift, log of the sum",
+        "exp overflows for large scores: take away each row's maximum first",
+        (_SHIFT, "x - 0"),
+        ("np.exp(log_probs)", "np.exp(shifted) / sums"),
+    ),
+    (
         "no shift",
         "exp overflows for large scores: take away each row's maximum first",
         (_SHIFT, "x - 0"),
@@ -338,73 +359,4 @@ softmax_loss_stability = table(
         (_SHIFT, "x.clip(-500, 500)"),
     ),
     *(row for row in _softmax_rows if row[0] != "in place"),
-)
-
-numerical_gradient = table(
-    right.numerical_gradient,
-    (
-        "one side",
-        "this is a one-sided difference: step to both sides of x",
-        ("kept - h", "kept"),
-        ("2 * h", "h"),
-    ),
-    ("not doubled", "the two points are 2h apart: divide by 2h", ("(2 * h)", "h")),
-    (
-        "half steps",
-        "the step is h to each side, not h/2",
-        ("kept + h", "kept + h / 2"),
-        ("kept - h", "kept - h / 2"),
-        ("2 * h", "h"),
-    ),
-    (
-        "own step",
-        "the step is not the h that was given",
-        ("    grad = np", "    h = 1e-5\n    grad = np"),
-    ),
-    (
-        "sign",
-        "the difference is the wrong way round",
-        ("above - below", "below - above"),
-    ),
-    (
-        "all at once",
-        "all entries move at once: move one at a time",
-        ("grad[i] = (above - below)", "grad[i] = (f(x + h) - f(x - h))"),
-    ),
-    (
-        "first axis only",
-        "only the first entry along the other axes is moved",
-        ("np.ndindex(x.shape)", "[(k, *[0] * (x.ndim - 1)) for k in range(len(x))]"),
-    ),
-    (
-        "rounding left in x",
-        "h is added and taken away again, which leaves rounding errors in x: keep the"
-        " old value, and put that back",
-        ("x[i] = kept + h", "x[i] += h"),
-        ("x[i] = kept - h", "x[i] -= 2 * h"),
-        ("        x[i] = kept\n", "        x[i] += h\n"),
-    ),
-    (
-        "not put back",
-        "the entry that was moved is not put back before the next one moves",
-        ("        x[i] = kept\n", ""),
-    ),
-    (
-        "flat copy",
-        "reshape and ravel copy an x that is scattered in memory, so what you move is"
-        " not what f sees: index x itself, or work on a copy that you also hand to f",
-        (
-            "    grad = np.zeros(x.shape)\n",
-            "    grad, whole = np.zeros(x.size), x\n    x = x.reshape(-1)\n",
-        ),
-        ("np.ndindex(x.shape)", "range(x.size)"),
-        ("above = f(x)", "above = f(whole)"),
-        ("below = f(x)", "below = f(whole)"),
-        ("return grad", "return grad.reshape(whole.shape)"),
-    ),
-    (
-        "flat result",
-        "the result is flat: give it the shape of x",
-        ("return grad", "return grad.ravel()"),
-    ),
 )

@@ -3,6 +3,7 @@
 from grader.checking import Exercise
 from grader.checks import backprop_cases as cases
 from grader.checks import backprop_loss_mistakes as mistakes
+from grader.checks import backprop_mistakes as layer_mistakes
 from grader.checks import backprop_oracles as oracles
 from grader.checks import backprop_runs as runs
 from grader.checks.backprop_layers import HANDS_OFF, promise
@@ -161,5 +162,5 @@ numerical_gradient = Exercise(
             rtol=1e-6,
         ),
     ),
-    mistakes=mistakes.numerical_gradient,
+    mistakes=layer_mistakes.numerical_gradient,
 )

@@ -1,7 +1,7 @@
 """Topic 01, the wrong answers that we know, each with what a student reads about it.
 
 The same wrong answers, handed in as submissions, test the checks. Here are those of the
-affine layer and of the activations made of straight pieces.
+affine layer, of the activations made of straight pieces, and of the numerical gradient.
 """
 
 from collections.abc import Callable
@@ -287,4 +287,73 @@ leaky_relu_backward = table(
     ),
     ("float64", FLOAT64, ("dout * 0.1)", 'dout * 0.1).astype("float64")')),
     before=(right.leaky_relu_forward,),
+)
+
+numerical_gradient = table(
+    right.numerical_gradient,
+    (
+        "one side",
+        "this is a one-sided difference: step to both sides of x",
+        ("kept - h", "kept"),
+        ("2 * h", "h"),
+    ),
+    ("not doubled", "the two points are 2h apart: divide by 2h", ("(2 * h)", "h")),
+    (
+        "half steps",
+        "the step is h to each side, not h/2",
+        ("kept + h", "kept + h / 2"),
+        ("kept - h", "kept - h / 2"),
+        ("2 * h", "h"),
+    ),
+    (
+        "own step",
+        "the step is not the h that was given",
+        ("    grad = np", "    h = 1e-5\n    grad = np"),
+    ),
+    (
+        "sign",
+        "the difference is the wrong way round",
+        ("above - below", "below - above"),
+    ),
+    (
+        "all at once",
+        "all entries move at once: move one at a time",
+        ("grad[i] = (above - below)", "grad[i] = (f(x + h) - f(x - h))"),
+    ),
+    (
+        "first axis only",
+        "only the first entry along the other axes is moved",
+        ("np.ndindex(x.shape)", "[(k, *[0] * (x.ndim - 1)) for k in range(len(x))]"),
+    ),
+    (
+        "rounding left in x",
+        "h is added and taken away again, which leaves rounding errors in x: keep the"
+        " old value, and put that back",
+        ("x[i] = kept + h", "x[i] += h"),
+        ("x[i] = kept - h", "x[i] -= 2 * h"),
+        ("        x[i] = kept\n", "        x[i] += h\n"),
+    ),
+    (
+        "not put back",
+        "the entry that was moved is not put back before the next one moves",
+        ("        x[i] = kept\n", ""),
+    ),
+    (
+        "flat copy",
+        "reshape and ravel copy an x that is scattered in memory, so what you move is"
+        " not what f sees: index x itself, or work on a copy that you also hand to f",
+        (
+            "    grad = np.zeros(x.shape)\n",
+            "    grad, whole = np.zeros(x.size), x\n    x = x.reshape(-1)\n",
+        ),
+        ("np.ndindex(x.shape)", "range(x.size)"),
+        ("above = f(x)", "above = f(whole)"),
+        ("below = f(x)", "below = f(whole)"),
+        ("return grad", "return grad.reshape(whole.shape)"),
+    ),
+    (
+        "flat result",
+        "the result is flat: give it the shape of x",
+        ("return grad", "return grad.ravel()"),
+    ),
 )

@@ -345,13 +345,18 @@ def compare_labels(least):
 
     def compare(key, seen, expected):
         seen = np.asarray(seen)
+        if seen.shape == (len(expected), 10):
+            return "ten numbers came back for each digit, where one label is asked for"
         if seen.shape != expected.shape or seen.dtype.kind not in "iu":
             return "what came back is not one integer for each new digit"
         share = (seen == expected).mean()
         if share >= least:
             return ""
-        return (
-            f"{share:.1%} of the held-out digits are right, where {least:.0%} are asked"
+        words = (
+            f"{share:.1%} of the held-out digits are right, of {least:.0%} asked for"
         )
+        if share < 0.2:
+            words += ": that is what guessing gets. Does the loss fall below log 10?"
+        return words
 
     return compare

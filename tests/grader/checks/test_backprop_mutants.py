@@ -59,13 +59,14 @@ def _affine(names, rng):
 
 
 def _digits(names, rng):
-    def accuracy():
-        X, y, X_new, y_new = backprop_oracles.digits_data()
-        share = (names["classify_digits"](X, y, X_new, 0) == y_new).mean()
-        # near the 95 % that the check asks for, luck decides
-        return bool(share >= 0.93)
+    X, y, X_new, y_new = backprop_oracles.digits_data()
 
-    return [probes.watched(accuracy)[0]]
+    def reaches():
+        # a mutant that reaches 95 % with some seed is worse, but keeps the contract
+        labels = (names["classify_digits"](X, y, X_new, seed) for seed in range(3))
+        return any((found == y_new).mean() >= 0.95 for found in labels)
+
+    return [str(probes.watched(reaches)[0])]
 
 
 # what a cell's functions do, by a name that the cell defines
