@@ -262,5 +262,5 @@ def classify_digits(X_train, y_train, X_new, seed):
     for name in ("W1", "W2"):
         net.params[name] = rng.normal(0.0, 0.2, net.params[name].shape)
     X = 2.0 * (X_train - center)
-    gradient_descent(net, X, y_train, learning_rate=0.5, num_steps=300)
+    gradient_descent(net, X, y_train, learning_rate=1.0, num_steps=150)
     return net.loss(2.0 * (X_new - center)).argmax(axis=1)

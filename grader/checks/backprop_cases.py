@@ -45,12 +45,12 @@ def with_dout(cases):
 
 def activation(rng):
     """One to four axes, both signs, never exactly 0."""
-    return [{"x": 2 * normal(rng, *s)} for s in [(4, 5), (9,), (1, 6), (2, 3, 2, 4)]]
+    return [{"x": 3 * normal(rng, *s)} for s in [(4, 5), (9,), (1, 6), (2, 3, 2, 4)]]
 
 
 def activation_float32(rng):
-    shapes = [(3, 4), (1, 6)]
-    return [{"x": 2 * normal(rng, *shape, dtype=np.float32)} for shape in shapes]
+    shapes = [(5, 8), (1, 6)]
+    return [{"x": 3 * normal(rng, *shape, dtype=np.float32)} for shape in shapes]
 
 
 def activation_extreme(rng):
@@ -87,7 +87,9 @@ def maxout(rng):
 
 
 def maxout_float32(rng):
-    return [{"x": normal(rng, *shape, dtype=np.float32)} for shape in [(4, 3), (1, 5)]]
+    # shifted, so that some maxima are negative
+    shapes = [(20, 3), (1, 5)]
+    return [{"x": normal(rng, *shape, dtype=np.float32) - 1} for shape in shapes]
 
 
 def maxout_tied(rng):
@@ -239,4 +241,7 @@ def gradients_scattered(rng):
 def gradients_small(rng):
     """Numbers of all sizes below 1, so that adding h and taking it away shows."""
     case = _numerical(rng, (5, 4), "plain", "waves")
-    return [{**case, "x": 10.0 ** rng.uniform(-8, 0, size=(5, 4))}]
+    x = 10.0 ** rng.uniform(-8, 0, size=(5, 4))
+    # one entry where the wave bends, with the largest weight
+    x.flat[case["weights"].argmax()] = 1.2
+    return [{**case, "x": x}]

@@ -111,7 +111,8 @@ def _random_graph(rng):
     program += [
         ("add", last, last - 1),
         ("add", last + 1, last - 2),
-        ("add", last + 2, 0),
+        ("tanh", 0),
+        ("add", last + 2, last + 3),
     ]
     return _case(leaves, program)
 
