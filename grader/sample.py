@@ -154,9 +154,7 @@ class _Writer:
 
     def _unusual(self, notebook: NotebookNode) -> list[str]:
         self._solve(notebook, share=1.0)
-        module = importlib.import_module(
-            f"grader.checks.{self.assignment.notebook}_unusual"
-        )
+        module = importlib.import_module(f"{self.checks.__name__}.unusual")
         for answers in module.UNUSUAL.values():
             self._put(notebook, answers[self.rng.integers(len(answers))])
         return []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from grader.checks import backprop_answers as right
+from grader.checks.backprop import answers as right
 
 # (exercise, name): functions
 WRONG: dict[tuple[str, str], tuple] = {}

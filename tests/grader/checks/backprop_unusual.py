@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import scipy.special
 
-from grader.checks import backprop_answers as right
+from grader.checks.backprop import answers as right
 
 UNUSUAL: dict[str, dict[str, tuple]] = {}
 

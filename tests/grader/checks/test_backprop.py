@@ -12,14 +12,10 @@ import pytest
 
 from fovea.personal import personal_rng
 from grader.checking import Exercise
-from grader.checks import (
-    backprop,
-    backprop_net_mistakes,
-    backprop_oracles,
-    backprop_runs,
-)
-from grader.checks import backprop_answers as right
-from grader.checks.backprop_unusual import UNUSUAL as SAMPLED
+from grader.checks import backprop
+from grader.checks.backprop import answers as right
+from grader.checks.backprop import net_mistakes, oracles, runs
+from grader.checks.backprop.unusual import UNUSUAL as SAMPLED
 from grader.mistakes import source_of
 from tests.grader.checks import backprop_afterthoughts as afterthoughts
 from tests.grader.checks import backprop_cells as cells
@@ -317,20 +313,20 @@ def test_a_trivial_answer_earns_nothing(exercise, kind):
 
 
 def answers_of(name, **changes):
-    filled_in = {"student": name, **backprop_oracles.worksheet_answers(name), **changes}
+    filled_in = {"student": name, **oracles.worksheet_answers(name), **changes}
     return lambda: filled_in
 
 
 def test_the_notebook_and_the_check_draw_the_same_numbers(solved):
     for name in ("ada", "me", "s001", "Grace Hopper"):
         drawn = solved["worksheet_numbers"](name)
-        assert drawn == backprop_oracles.worksheet_numbers(name)
+        assert drawn == oracles.worksheet_numbers(name)
 
 
 def test_worksheet_derivatives_agree_with_finite_differences():
     for name in map(str, range(200)):
-        numbers = backprop_oracles.worksheet_numbers(name)
-        answers = backprop_oracles.worksheet_answers(name)
+        numbers = oracles.worksheet_numbers(name)
+        answers = oracles.worksheet_answers(name)
 
         def loss(x, w, b, t):
             return (max(0, w * x + b) + x - t) ** 2
@@ -345,7 +341,7 @@ def test_worksheet_derivatives_agree_with_finite_differences():
 @pytest.mark.parametrize("number", range(20))
 def test_a_slip_on_the_worksheet_is_named_and_costs_only_itself(number):
     name = f"student {number}"
-    for mistake in backprop_net_mistakes.worksheet(name, None):
+    for mistake in net_mistakes.worksheet(name, None):
         wrong = mistake.functions[0]()
         report = backprop.worksheet(lambda wrong=wrong: {"student": name, **wrong})
         assert 0 < 6 - report.score <= 4
@@ -362,7 +358,7 @@ def test_graded_work_is_judged_by_the_name_of_the_class(monkeypatch):
     monkeypatch.setenv("FOVEA_STUDENT", "s042")
     assert backprop.worksheet(answers_of("s042")).score == 6
     # the name is no more than a claim
-    right_numbers = backprop_oracles.worksheet_answers("s042")
+    right_numbers = oracles.worksheet_answers("s042")
     assert backprop.worksheet(lambda: {"student": "x", **right_numbers}).score == 6
 
 
@@ -427,7 +423,7 @@ def test_what_is_not_a_label_for_each_digit_scores_nothing(answer):
 
 def test_digits_known_by_heart_do_not_help():
     def by_heart(X_train, y_train, X_new, seed):
-        *_, y_held_out = backprop_oracles.digits_data()
+        *_, y_held_out = oracles.digits_data()
         return y_held_out
 
     assert backprop.digits(by_heart).score == 0
@@ -489,7 +485,7 @@ def test_messages_leak_neither_inputs_nor_expected_numbers(exercise, solved):
         assert not re.search(r"\d\.\d", finding.message), finding.message
 
 
-RUNS = [f for n, f in vars(backprop_runs).items() if n.startswith("run_")]
+RUNS = [f for n, f in vars(runs).items() if n.startswith("run_")]
 
 
 @pytest.mark.parametrize("function", RUNS, ids=lambda f: f.__name__)

@@ -7,7 +7,7 @@ affine layer, of the activations made of straight pieces, and of the numerical g
 from collections.abc import Callable
 
 from grader.checking import Mistake
-from grader.checks import backprop_answers as right
+from grader.checks.backprop import answers as right
 from grader.mistakes import edited
 
 

@@ -1,8 +1,8 @@
 """Topic 01, known wrong answers: sigmoid, tanh, maxout."""
 
 from grader.checking import Mistake
-from grader.checks import backprop_answers as right
-from grader.checks.backprop_mistakes import FLOAT64, in_place, table
+from grader.checks.backprop import answers as right
+from grader.checks.backprop.mistakes import FLOAT64, in_place, table
 from grader.mistakes import edited
 
 _SIGMOID = "0.5 * np.tanh(0.5 * x) + 0.5"

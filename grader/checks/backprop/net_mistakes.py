@@ -1,9 +1,9 @@
 """Topic 01, known wrong answers: nets, their training, and the worksheet."""
 
 from grader.checking import Mistake
-from grader.checks import backprop_answers as right
-from grader.checks import backprop_oracles as oracles
-from grader.checks.backprop_mistakes import table
+from grader.checks.backprop import answers as right
+from grader.checks.backprop import oracles
+from grader.checks.backprop.mistakes import table
 
 two_layer_net = table(
     right.TwoLayerNet,

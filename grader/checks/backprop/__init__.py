@@ -1,6 +1,6 @@
 """Topic 01, backprop by hand: the hidden checks, one exercise for each graded cell."""
 
-from grader.checks.backprop_layers import (
+from grader.checks.backprop.layers import (
     affine_backward,
     affine_forward,
     leaky_relu_backward,
@@ -15,7 +15,7 @@ from grader.checks.backprop_layers import (
     tanh_backward,
     tanh_forward,
 )
-from grader.checks.backprop_losses import (
+from grader.checks.backprop.losses import (
     l2_loss,
     log_softmax,
     numerical_gradient,
@@ -23,7 +23,7 @@ from grader.checks.backprop_losses import (
     softmax_loss_stability,
     svm_loss,
 )
-from grader.checks.backprop_nets import (
+from grader.checks.backprop.nets import (
     digits,
     gradient_descent,
     mario_net,

@@ -1,12 +1,10 @@
 """Topic 01, the checks of the losses, and of the numerical gradient."""
 
 from grader.checking import Exercise
-from grader.checks import backprop_cases as cases
-from grader.checks import backprop_loss_mistakes as mistakes
-from grader.checks import backprop_mistakes as layer_mistakes
-from grader.checks import backprop_oracles as oracles
-from grader.checks import backprop_runs as runs
-from grader.checks.backprop_layers import HANDS_OFF, promise
+from grader.checks.backprop import cases, oracles, runs
+from grader.checks.backprop import loss_mistakes as mistakes
+from grader.checks.backprop import mistakes as layer_mistakes
+from grader.checks.backprop.layers import HANDS_OFF, promise
 
 # formulas that differ in rounding, or by a tiny epsilon, are fine at everyday scores
 EVERYDAY = 1e-5

@@ -4,11 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from grader.checking import Exercise, Mistake, Property
-from grader.checks import backprop_cases as cases
-from grader.checks import backprop_curve_mistakes as curves
-from grader.checks import backprop_mistakes as mistakes
-from grader.checks import backprop_oracles as oracles
-from grader.checks import backprop_runs as runs
+from grader.checks.backprop import cases, mistakes, oracles, runs
+from grader.checks.backprop import curve_mistakes as curves
 
 HANDS_OFF = "keeps float32, and leaves what it was given as it was"
 

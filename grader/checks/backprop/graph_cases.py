@@ -5,8 +5,8 @@ The program of a graph is a list of (operation, operands): see ``run_value``.
 
 import numpy as np
 
-from grader.checks import backprop_oracles as oracles
-from grader.checks.backprop_cases import normal
+from grader.checks.backprop import oracles
+from grader.checks.backprop.cases import normal
 
 
 def _case(leaves, program, numbers=None, backward=True):

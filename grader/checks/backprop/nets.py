@@ -12,12 +12,10 @@ from grader.checking import (
     beside,
     student,
 )
-from grader.checks import backprop_graph_cases as cases
-from grader.checks import backprop_net_mistakes as mistakes
-from grader.checks import backprop_oracles as oracles
-from grader.checks import backprop_runs as runs
-from grader.checks import backprop_value_mistakes as value_mistakes
-from grader.checks.backprop_layers import promise
+from grader.checks.backprop import graph_cases as cases
+from grader.checks.backprop import net_mistakes as mistakes
+from grader.checks.backprop import oracles, runs, value_mistakes
+from grader.checks.backprop.layers import promise
 
 
 class PersonalExercise(Exercise):
