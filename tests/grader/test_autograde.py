@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from grader import __main__ as command_line
-from grader.autograde import check_gradebook, grade_class
+from grader.autograde import check_gradebook, grade_class, register
 from grader.course import BadInput
 from tests.grader.conftest import RIGHT, answer
 
@@ -36,14 +36,10 @@ def test_class_gets_points_mistakes_and_notes(course, release, submit):
     halves = RIGHT | {"double": "def double(x):\n    return x / 2"}
     submit("ann lee", answer(copy.deepcopy(release), **halves))
     results = grade(course)
-    assert {s: (r.score, r.max_score) for s, r in results.items()} == {
-        "right": (3, 3),
-        "untouched": (0, 6),
-        "ann lee": (1, 3),
-    } or {s: r.score for s, r in results.items()} == {
-        "right": 3,
-        "untouched": 0,
-        "ann lee": 1,
+    assert {s: (r.score, r.max_score, r.manual_max) for s, r in results.items()} == {
+        "right": (3, 3, 3),
+        "untouched": (0, 3, 3),
+        "ann lee": (1, 3, 3),
     }
     double = {v.grade_id: v for v in results["ann lee"].verdicts}["toy-double-tests"]
     assert double.mistake == "halves"
@@ -157,6 +153,26 @@ def test_nbgraders_own_command_gives_the_same_points(course, release, submit):
     outcome = course.nbgrader.autograde("01_toy", "*", force=True)
     assert outcome["success"], outcome
     assert scores(course) == ours == {"half": 1, "right": 3}
+
+
+def test_nbgraders_own_command_outlives_damaged_and_doubled_work(
+    course, release, submit
+):
+    good = answer(copy.deepcopy(release), **RIGHT)
+    submit("a cut one", nbformat.writes(good).encode()[:300])
+    submit("b good", good)
+    doubled = copy.deepcopy(good)
+    doubled.cells += copy.deepcopy(good.cells)
+    doubled = nbformat.from_dict(doubled)
+    for number, cell in enumerate(doubled.cells):
+        cell.id = f"c{number}"
+    submit("c doubled", doubled)
+    register(course.assignment("01_toy"))
+    outcome = course.nbgrader.autograde("01_toy", "*", force=True)
+    assert not outcome["success"]
+    assert "cut off" in outcome["log"]
+    found = scores(course)
+    assert (found["b good"], found["c doubled"]) == (3, 3)
 
 
 def test_a_run_that_breaks_off_is_one_students_problem(course, release, submit):
