@@ -27,15 +27,19 @@ def verdicts(*sources, **limits):
 
 FATAL = {
     "endless loop": ("while True: pass", "TimeLimit"),
-    "deaf to interrupts": (
+    "swallows interrupts": (
         "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
+        "TimeLimit",
+    ),
+    "deaf to interrupts": (
+        "import signal; signal.signal(2, signal.SIG_IGN)\nwhile True: pass",
         "TimeLimit",
     ),
     "exit": ("import os; os._exit(0)", "KernelDied"),
     "segmentation fault": ("import ctypes; ctypes.string_at(0)", "KernelDied"),
     "endless output": ("while True: print('x' * 1000)", "OutputLimit"),
     "one long line": ("print('x' * 5_000_000)", "OutputLimit"),
-    "memory": ("bytearray(50_000_000_000)", "MemoryError"),
+    "memory": ("bytearray(10_000_000_000)", "MemoryError"),
     "recursion": ("def f(): return f()\nf()", "RecursionError"),
 }
 
@@ -61,6 +65,12 @@ def test_what_time_does_not_reach_scores_nothing():
     assert first.score == 1
     assert (second.score, third.score) == (0, 0)
     assert "TimeLimit" in third.message
+
+
+def test_cells_share_the_time_of_the_notebook():
+    found = verdicts("import time", *["time.sleep(0.6)"] * 5, notebook_s=1.5)
+    assert [v.score for v in found[:2]] == [1, 1]
+    assert found[-1].message.startswith("TimeLimit: the notebook took more than")
 
 
 def test_too_many_crashes_leave_the_rest_not_graded():
