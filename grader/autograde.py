@@ -1,6 +1,7 @@
 """Grade a class: run submissions in parallel, write the gradebook in one process,
 report."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +19,9 @@ from grader.reading import Damaged
 from grader.verdicts import Verdict, read_verdicts
 
 GRADEBOOK_WAIT_S = 15
+
+# the last line of a traceback; nbgrader ends with one that only points to those above
+_ERROR = re.compile(r"(?!.*Please see the)[\w.]+(Error|Exception|Damaged)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,18 +128,13 @@ class ClassRun:
         outcome = api.autograde(self.assignment.name, student, force=True, create=True)
         if outcome["success"]:
             return ""
-        log = outcome.get("log", "") + outcome.get("error", "")
-        if "database is locked" in log:
+        reason = _reason(outcome)
+        if "database is locked" in reason:
             return (
                 "the gradebook is locked by another program; close it and grade this"
                 " student again"
             )
-        lines = [line for line in log.strip().splitlines() if line.strip()]
-        errors = [line for line in lines if "Error" in line or "Exception" in line]
-        return (
-            "nbgrader could not grade it:"
-            f" {(errors or lines or ['no reason given'])[-1].strip()}"
-        )
+        return f"nbgrader could not grade it: {reason}"
 
     def _result(self, student: str, problem: str) -> Result:
         if problem:
@@ -229,11 +228,16 @@ def register(assignment: Assignment) -> None:
         with temp_attrs(api.coursedir, release_directory=folder):
             outcome = api.generate_assignment(assignment.name, force=True, create=True)
     if not outcome["success"]:
-        log = (outcome.get("log", "") + outcome.get("error", "")).strip().splitlines()
-        raise BadInput(
-            f"nbgrader cannot read {assignment.source_path}:"
-            f" {log[-1] if log else 'no reason given'}"
-        )
+        reason = _reason(outcome)
+        raise BadInput(f"nbgrader cannot read {assignment.source_path}: {reason}")
+
+
+def _reason(outcome: dict) -> str:
+    """Return the line of nbgrader's log that says why it failed."""
+    log = f"{outcome.get('log', '')}\n{outcome.get('error', '')}".splitlines()
+    lines = [line.strip() for line in log if line.strip()]
+    errors = [line for line in lines if _ERROR.match(line)]
+    return (errors or lines or ["no reason given"])[-1]
 
 
 @contextmanager

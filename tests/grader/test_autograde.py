@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from grader import __main__ as command_line
-from grader.autograde import check_gradebook, grade_class, register
+from grader.autograde import _reason, check_gradebook, grade_class, register
 from grader.course import BadInput
 from tests.grader.conftest import RIGHT, answer
 
@@ -173,6 +173,17 @@ def test_nbgraders_own_command_outlives_damaged_and_doubled_work(
     assert "cut off" in outcome["log"]
     found = scores(course)
     assert (found["b good"], found["c doubled"]) == (3, 3)
+
+
+def test_the_reason_is_the_error_and_not_the_line_that_points_to_it():
+    log = (
+        "Traceback (most recent call last):\n  raise E()\n"
+        "sqlite3.OperationalError: database is locked\n"
+        "There was an error processing assignment '01_toy'\n"
+    )
+    error = "nbgrader.NbGraderException: Please see the the above traceback for details"
+    outcome = {"success": False, "log": log, "error": error}
+    assert _reason(outcome) == "sqlite3.OperationalError: database is locked"
 
 
 def test_a_run_that_breaks_off_is_one_students_problem(course, release, submit):
