@@ -94,10 +94,9 @@ def _where_next(assignment: Assignment, student: str, kinds: dict[str, str]) -> 
         " so on"
     )
     print(f"gradebook:    {assignment.course.gradebook_path}")
-    print(
-        f"grade by hand and look around: cd {root} && jupyter lab, then Nbgrader >"
-        " Formgrader"
-    )
+    activate = Path(sys.executable).with_name("activate")
+    print(f"look around:  cd {root} && . {activate} && jupyter lab")
+    print("              then Nbgrader > Formgrader, to grade what a person grades")
 
 
 def _counts(kinds: dict[str, str]) -> str:
