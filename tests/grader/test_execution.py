@@ -4,6 +4,8 @@ import pytest
 from grader.execution import Limits, Task, run
 from grader.verdicts import read_verdicts
 
+pytestmark = pytest.mark.slow
+
 
 def graded(i, source):
     cell = nbformat.v4.new_code_cell(source, id=f"c{i}")
@@ -44,7 +46,6 @@ FATAL = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("code", "reason"), FATAL.values(), ids=FATAL.keys())
 def test_fatal_cell_costs_itself_alone(code, reason):
     before, fatal, after = verdicts("a = 1", code, "assert a == 1")
