@@ -28,7 +28,6 @@ c.Autograde.sanitize_preprocessors = [
 c.Autograde.autograde_preprocessors = [
     "grader.nbgrader_hooks.RunSubmission",
     "grader.nbgrader_hooks.SaveVerdicts",
-    "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 

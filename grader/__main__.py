@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.course import BadInput, Course
+
+if TYPE_CHECKING:
+    from grader.verdicts import Result
 
 GRADED, SOME_NOT_GRADED, BAD_INPUT = 0, 1, 2
 
@@ -39,13 +43,36 @@ def _parser() -> argparse.ArgumentParser:
         "--student", help="the name that numbers of your own are drawn from"
     )
     check.add_argument("--cell-limit", type=float, default=None, metavar="SECONDS")
+    check.add_argument(
+        "--no-sandbox", action="store_true", help="trust the notebook: your own work"
+    )
     check.set_defaults(command=_check)
 
     autograde = commands.add_parser("autograde", help="grade a class")
     autograde.add_argument("assignment", metavar="ASSIGNMENT")
     autograde.add_argument("--students", nargs="+", default=[], metavar="STUDENT")
     autograde.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
+    autograde.add_argument(
+        "--force", action="store_true", help="grade again who was graded before"
+    )
+    autograde.add_argument(
+        "--no-sandbox", action="store_true", help="trust the submissions: your own work"
+    )
+    autograde.add_argument(
+        "--dask", metavar="ADDRESS", help="run on the cluster of this dask scheduler"
+    )
+    autograde.add_argument(
+        "--events", action="store_true", help="print a line of JSON for each student"
+    )
     autograde.set_defaults(command=_autograde)
+
+    report = commands.add_parser("report", help="tell how a graded class did")
+    report.add_argument("assignment", metavar="ASSIGNMENT")
+    report.add_argument("--html", type=Path, metavar="FILE", help="where the page goes")
+    report.add_argument(
+        "--anonymous", action="store_true", help="name no student: to show in class"
+    )
+    report.set_defaults(command=_report)
 
     sample = commands.add_parser("sample", help="write a class to try things on")
     sample.add_argument("assignment", metavar="ASSIGNMENT")
@@ -63,7 +90,18 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--folder", type=Path, default=Path("build/demo"))
     demo.set_defaults(command=_demo)
 
-    for command in (check, autograde, sample):
+    attack = commands.add_parser("attack", help="try every known cheat on this grader")
+    attack.add_argument("--only", nargs="+", default=[], metavar="NAME")
+    attack.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
+    attack.add_argument("--list", action="store_true", help="name them, try none")
+    attack.add_argument(
+        "--in-one-process",
+        action="store_true",
+        help="see what the harmless ones gain where checks run with student code",
+    )
+    attack.set_defaults(command=_attack)
+
+    for command in (check, autograde, report, sample, attack):
         command.add_argument(
             "--json", action="store_true", help="print JSON and nothing else"
         )
@@ -81,6 +119,7 @@ def _check(options: argparse.Namespace) -> int:
         assignment=options.assignment,
         student=options.student,
         limits=limits,
+        sandbox=not options.no_sandbox,
     )
     print(json.dumps(checked.to_dict()) if options.json else check_table(checked))
     return GRADED
@@ -89,24 +128,66 @@ def _check(options: argparse.Namespace) -> int:
 def _autograde(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from grader.autograde import class_to_dict, grade_class
+    from grader import executors
+    from grader.autograde import choose_students, class_to_dict, grade_class
     from grader.tables import class_table
 
     if options.jobs < 1:
         raise BadInput(f"--jobs is {options.jobs}, where at least 1 is expected")
     assignment = Course.find().assignment(options.assignment)
-    students = [s for group in options.students for s in group.split(",") if s]
-    count = len(students) or len(assignment.students())
-    grading = grade_class(assignment, students, options.jobs)
-    results = list(tqdm(grading, total=count, unit="student", desc=assignment.name))
-    if options.json:
-        print(json.dumps(class_to_dict(assignment, results)))
+    named = [s for group in options.students for s in group.split(",") if s]
+    students = choose_students(assignment, named)
+    sandbox = not options.no_sandbox
+    place = (
+        executors.dask(options.dask, sandbox)
+        if options.dask
+        else executors.local(options.jobs, sandbox)
+    )
+    results = {}
+    with place as executor:
+        grading = grade_class(assignment, students, executor, force=options.force)
+        bar = tqdm(grading, total=len(students), unit="student", desc=assignment.name)
+        for result in bar:
+            results[result.student] = result
+            if options.events:
+                _print_event(result, len(results), len(students))
+    # as they are in the class, not as they finished
+    ordered = [results[student] for student in students]
+    problems = [r for r in ordered if r.problem]
+    if options.events:
+        print(json.dumps({"finished": True, "problems": len(problems)}), flush=True)
+    elif options.json:
+        print(json.dumps(class_to_dict(assignment, ordered)))
     else:
-        print(class_table(results))
-    problems = [r for r in results if r.problem]
+        print(class_table(ordered))
     for result in problems:
         print(f"not graded: {result.student}: {result.problem}", file=sys.stderr)
     return SOME_NOT_GRADED if problems else GRADED
+
+
+def _print_event(result: "Result", done: int, total: int) -> None:
+    data = result.to_dict()
+    event = {name: data[name] for name in ("student", "score", "max", "problem")}
+    counts = {"done": done, "total": total, "skipped": result.skipped}
+    print(json.dumps(counts | event), flush=True)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from grader.report import load, report_page, report_table, summarize
+
+    assignment = Course.find().assignment(options.assignment)
+    report = summarize(assignment.name, load(assignment), options.anonymous)
+    print(json.dumps(report) if options.json else report_table(report))
+    if options.html or not options.json:
+        name = f"report-{assignment.name}.html"
+        path = options.html or assignment.course.root / "build" / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(report_page(report), encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"no page at {path}: {error.strerror}") from None
+        print(f"page: {path}", file=sys.stderr)
+    return GRADED
 
 
 def _sample(options: argparse.Namespace) -> int:
@@ -134,6 +215,23 @@ def _demo(options: argparse.Namespace) -> int:
         options.seed,
         options.folder,
     )
+
+
+def _attack(options: argparse.Namespace) -> int:
+    from grader.attacks.run import attack_table, choose, try_all
+
+    attacks = choose(options.only)
+    if options.list:
+        data = [{"name": a.name, "kind": a.kind, "aim": a.aim} for a in attacks]
+        lines = [f"{a.kind:16} {a.name:26} {a.aim}" for a in attacks]
+        print(json.dumps(data) if options.json else "\n".join(lines))
+        return GRADED
+    if options.jobs < 1:
+        raise BadInput(f"--jobs is {options.jobs}, where at least 1 is expected")
+    outcomes = try_all(attacks, options.jobs, options.in_one_process)
+    data = [outcome.to_dict() for outcome in outcomes]
+    print(json.dumps(data) if options.json else attack_table(outcomes))
+    return GRADED if all(o.as_expected for o in outcomes) else SOME_NOT_GRADED
 
 
 if __name__ == "__main__":

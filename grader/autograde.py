@@ -1,161 +1,69 @@
-"""Grade a class: run submissions in parallel, write the gradebook in one process,
-report."""
+"""Grade a class: run submissions side by side, write the gradebook in one process.
 
-import re
-import sqlite3
+A run that was stopped, however hard, goes on where it stopped. A submission's points
+are written first, in one transaction, then its file, in one move; both bear the
+fingerprint of what they came from (``grader.fingerprint``). Who has both, and the same
+points in the gradebook, is skipped; so a run that ended between the two does it again.
+A problem is tried again if it may be gone with the same files: a run that broke off, a
+locked gradebook, a full disk. A damaged submission has to change first.
+"""
+
+import os
+import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbformat import NotebookNode
+from nbgrader.converters import Autograde
+from nbgrader.utils import find_all_files
+from sqlalchemy.exc import OperationalError
 
 from grader.course import Assignment, BadInput
-from grader.execution import Task, run
+from grader.executors import Executor
+from grader.fingerprint import class_fingerprint, fingerprint
+from grader.gradebook import check_gradebook, only_run, register
+from grader.nbgrader_hooks import (
+    RunSubmission,
+    make_task,
+    rebuild_file,
+    take_outputs,
+)
 from grader.reading import Damaged
-from grader.verdicts import Verdict, read_verdicts
-
-GRADEBOOK_WAIT_S = 15
-
-# the last line of a traceback; nbgrader ends with one that only points to those above
-_ERROR = re.compile(r"(?!.*Please see the)[\w.]+(Error|Exception|Damaged)\b")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What became of one submission; ``problem`` is one line if it could not be
-    graded."""
-
-    student: str
-    verdicts: tuple[Verdict, ...] = ()
-    notes: tuple[str, ...] = ()
-    problem: str = ""
-    late_s: float = 0
-
-    @property
-    def score(self) -> float:
-        return round(sum(v.score for v in self.verdicts if v.score is not None), 6)
-
-    @property
-    def max_score(self) -> float:
-        return round(sum(v.max_score for v in self.verdicts if v.score is not None), 6)
-
-    @property
-    def manual_max(self) -> float:
-        return round(sum(v.max_score for v in self.verdicts if v.score is None), 6)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as data that JSON can hold; points are those of automatic
-        cells."""
-        return {
-            "student": self.student,
-            "score": None if self.problem else self.score,
-            "max": self.max_score,
-            "manual_max": self.manual_max,
-            "late_s": self.late_s,
-            "problem": self.problem or None,
-            "notes": list(self.notes),
-            "cells": [v.to_dict() for v in self.verdicts],
-        }
-
-
-@dataclass
-class ClassRun:
-    """The grading of one assignment for some students."""
-
-    assignment: Assignment
-    students: Sequence[str]
-    jobs: int
-    tasks: dict[str, Task] = field(default_factory=dict)
-    futures: dict[str, Future] = field(default_factory=dict)
-
-    def results(self) -> Iterator[Result]:
-        """Grade the students one after the other and yield each result as it is there.
-
-        Raises ``BadInput`` if there is no gradebook to write into.
-        """
-        api = self.assignment.course.nbgrader
-        check_gradebook(self.assignment.course.gradebook_path)
-        register(self.assignment)
-        # spawned, not forked: nbgrader's database connections must not be shared
-        with ProcessPoolExecutor(self.jobs, mp_context=get_context("spawn")) as pool:
-            problems = {s: self._prepare(s, pool) for s in self.students}
-            with _executor(self._finished):
-                for student in self.students:
-                    problem = problems[student] or self._write(api, student)
-                    yield self._result(student, problem)
-
-    def _prepare(self, student: str, pool: ProcessPoolExecutor) -> str:
-        """Start running a student's notebook; return the problem if it cannot be
-        read."""
-        from grader.nbgrader_hooks import rebuild_file
-
-        folder = self.assignment.submission_folder(student)
-        try:
-            _read_timestamp(folder)
-            path = folder / self.assignment.source_path.name
-            notebook = rebuild_file(path, self.assignment).notebook
-        except Damaged as error:
-            return str(error)
-        secret = self.assignment.course.secret()
-        task = Task(notebook=nbformat.writes(notebook), student=student, secret=secret)
-        self.tasks[student] = task
-        self.futures[student] = pool.submit(run, task)
-        return ""
-
-    def _finished(self, task: Task) -> str:
-        """Return the run of ``task`` that the pool has done or is doing."""
-        from grader.nbgrader_hooks import run_in_thread
-
-        prepared = self.tasks.get(task.student or "")
-        if prepared is None or _sources(prepared.notebook) != _sources(task.notebook):
-            return run_in_thread(task)
-        return self.futures[task.student].result()
-
-    def _write(self, api: Any, student: str) -> str:
-        """Have nbgrader write a student's points; return the problem if it could
-        not."""
-        # wait for the run here, so that a broken pool is told from a broken gradebook
-        error = self.futures[student].exception()
-        if error is not None:
-            return (
-                f"the run broke off ({type(error).__name__}: {error}); grade this"
-                " student again"
-            )
-        outcome = api.autograde(self.assignment.name, student, force=True, create=True)
-        if outcome["success"]:
-            return ""
-        reason = _reason(outcome)
-        if "database is locked" in reason:
-            return (
-                "the gradebook is locked by another program; close it and grade this"
-                " student again"
-            )
-        return f"nbgrader could not grade it: {reason}"
-
-    def _result(self, student: str, problem: str) -> Result:
-        if problem:
-            return Result(student=student, problem=problem)
-        path = (
-            self.assignment.course.folder("autograded") / student / self.assignment.name
-        )
-        notebook = nbformat.read(path / self.assignment.source_path.name, as_version=4)
-        return Result(
-            student=student,
-            verdicts=tuple(read_verdicts(notebook)),
-            notes=tuple(notebook.metadata.get("fovea", {}).get("notes", ())),
-            late_s=_late_s(self.assignment, student),
-        )
+from grader.recording import Recorder, read_timestamp
+from grader.verdicts import Result
 
 
 def grade_class(
-    assignment: Assignment, students: Sequence[str], jobs: int = 2
+    assignment: Assignment,
+    students: Sequence[str],
+    executor: Executor,
+    *,
+    force: bool = False,
 ) -> Iterator[Result]:
-    """Yield the result of each student's submission; an empty ``students`` means
-    all."""
+    """Yield the result of each student's submission as it is there; no ``students``
+    means all.
+
+    Who was graded before, from the same files by the same grader, is not graded again,
+    but with ``force``. Raises ``BadInput`` if there is no such student, no gradebook to
+    write into, or another run of the kind.
+    """
+    chosen = choose_students(assignment, students)
+    with only_run(assignment):
+        check_gradebook(assignment)
+        register(assignment)
+        yield from _ClassRun(assignment, executor, force).results(chosen)
+
+
+def choose_students(assignment: Assignment, students: Sequence[str]) -> list[str]:
+    """Return the ids of the students to grade: the given ones, or all who submitted.
+
+    Raises ``BadInput`` if one of them did not submit, or nobody did.
+    """
     known = assignment.students()
     if not known:
         folder = assignment.course.folder("submitted")
@@ -176,7 +84,7 @@ def grade_class(
             f"no submission of {assignment.name} from: {', '.join(unknown)}; there are"
             f" {len(known)}: {', '.join(known[:10])}{' …' if len(known) > 10 else ''}"
         )
-    yield from ClassRun(assignment, list(students) or known, jobs).results()
+    return list(dict.fromkeys(students)) or known
 
 
 def class_to_dict(assignment: Assignment, results: Sequence[Result]) -> dict[str, Any]:
@@ -189,93 +97,152 @@ def class_to_dict(assignment: Assignment, results: Sequence[Result]) -> dict[str
     }
 
 
-def check_gradebook(path: Path, wait_s: float = GRADEBOOK_WAIT_S) -> None:
-    """Raise ``BadInput`` if the gradebook cannot be written to, before anything is
-    run."""
-    try:
-        connection = sqlite3.connect(path, timeout=wait_s)
+@dataclass(frozen=True)
+class _Started:
+    """A submission that runs: whose, the rebuilt notebook, and what it came from."""
+
+    student: str
+    notebook: NotebookNode
+    key: str
+
+
+class _ClassRun:
+    """The grading of one assignment, with the gradebook held open."""
+
+    def __init__(self, assignment: Assignment, executor: Executor, force: bool):
+        self.assignment, self.executor, self.force = assignment, executor, force
+        self.limits = RunSubmission(config=assignment.course.nbgrader.config).limits
+        self.common = class_fingerprint(assignment, self.limits, executor.enclosed)
+        # rebuilt notebooks take memory: only a few wait for their turn
+        self.window = 2 * getattr(executor, "jobs", os.cpu_count() or 1)
+
+    def results(self, students: Sequence[str]) -> Iterator[Result]:
+        running: dict[Future, _Started] = {}
+        with Recorder(self.assignment) as self.recorder:
+            earlier = {} if self.force else self.recorder.records()
+            try:
+                for student in students:
+                    key = fingerprint(self.common, self.assignment, student)
+                    result = self._skip(key, *earlier.pop(student, ("", None)))
+                    result = result or self._start(student, key, running)
+                    if result:
+                        yield result
+                    while len(running) >= self.window:
+                        yield from self._finished(running)
+                while running:
+                    yield from self._finished(running)
+            finally:
+                for future in running:
+                    future.cancel()
+
+    def _skip(self, key: str, kept_key: str, result: Result | None) -> Result | None:
+        """Return an earlier result if it still stands: its file is there, too."""
+        if result is None or kept_key != key:
+            return None
+        path = self._folder(result.student) / self.assignment.source_path.name
+        written = path.read_bytes() if path.is_file() else b""
+        stands = not written if result.problem else key.encode() in written
+        return replace(result, skipped=True) if stands else None
+
+    def _start(
+        self, student: str, key: str, running: dict[Future, _Started]
+    ) -> Result | None:
+        """Start running a student's notebook; return the result if that cannot be."""
+        folder = self.assignment.submission_folder(student)
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.rollback()
-        finally:
-            connection.close()
-    except sqlite3.OperationalError as error:
-        what = (
-            "is locked by another program"
-            if "locked" in str(error)
-            else f"fails: {error}"
+            read_timestamp(folder)
+            path = folder / self.assignment.source_path.name
+            notebook = rebuild_file(path, self.assignment).notebook
+        except Damaged as error:
+            return self._problem(student, str(error), key)
+        task = make_task(notebook, student, self.assignment, self.limits)
+        try:
+            future = self.executor.submit(task)
+        # whatever a pool or a cluster that is gone raises
+        except Exception as error:
+            return self._broke_off(student, error)
+        running[future] = _Started(student, notebook, key)
+        return None
+
+    def _finished(self, running: dict[Future, _Started]) -> Iterator[Result]:
+        """Wait until a run has finished, and write what it came to."""
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield self._finish(future, running.pop(future))
+
+    def _finish(self, future: Future, started: _Started) -> Result:
+        student, notebook = started.student, started.notebook
+        try:
+            take_outputs(notebook, future.result())
+        # what comes back from elsewhere is a notebook, or a reason
+        except Exception as error:
+            return self._broke_off(student, error)
+        try:
+            result = self.recorder.record(student, notebook, started.key)
+            self._write_files(student, notebook)
+            return result
+        except OperationalError as error:
+            return Result(student=student, problem=_what_failed(error))
+        # a full disk, a plugin for late work
+        except Exception as error:
+            return self._problem(student, _what_failed(error))
+
+    def _broke_off(self, student: str, error: Exception) -> Result:
+        reason = f"{type(error).__name__}: {error}"
+        text = f"the run broke off ({reason}); grade this student again"
+        return self._problem(student, text)
+
+    def _problem(self, student: str, problem: str, key: str = "") -> Result:
+        """Write down why a submission is not graded; what it had before goes away."""
+        try:
+            result = self.recorder.record_problem(student, problem, key)
+            shutil.rmtree(self._folder(student), ignore_errors=True)
+            return result
+        # not even that could be written; the next run tries again
+        except Exception as error:
+            return Result(student=student, problem=_what_failed(error))
+
+    def _folder(self, student: str) -> Path:
+        autograded = self.assignment.course.folder("autograded")
+        return autograded / student / self.assignment.name
+
+    def _write_files(self, student: str, notebook: NotebookNode) -> None:
+        """Write the folder that nbgrader would, the notebook last and in one move."""
+        name, folder = self.assignment.source_path.name, self._folder(student)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        _copy_files(self.assignment.submission_folder(student), folder, self._nbgrader)
+        _copy_files(self.assignment.source_path.parent, folder, self._nbgrader)
+        new = folder / f".{name}.new"
+        with new.open("w", encoding="utf-8") as file:
+            file.write(nbformat.v4.writes(notebook) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._nbgrader.set_permissions(self.assignment.name, student)
+        new.replace(folder / name)
+
+    @cached_property
+    def _nbgrader(self) -> Autograde:
+        course = self.assignment.course.nbgrader
+        return Autograde(coursedir=course.coursedir, parent=course)
+
+
+def _copy_files(origin: Path, folder: Path, nbgrader: Autograde) -> None:
+    """Copy what lies beside a notebook; no links, which could lead anywhere."""
+    ignored = [*nbgrader.coursedir.ignore, "*.ipynb"]
+    for path in map(Path, find_all_files(str(origin), ignored)):
+        if not path.is_symlink():
+            copy = folder / path.relative_to(origin)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.unlink(missing_ok=True)
+            shutil.copy(path, copy)
+
+
+def _what_failed(error: Exception) -> str:
+    if "database is locked" in str(error):
+        return (
+            "the gradebook is locked by another program; close it and grade this"
+            " student again"
         )
-        raise BadInput(
-            f"the gradebook {path} {what}; close what uses it and run the command"
-            " again. Nothing was changed"
-        ) from None
-    except sqlite3.DatabaseError:
-        raise BadInput(
-            f"{path} is not a gradebook (no SQLite database); move it away, or put a"
-            " backup back. Nothing was changed"
-        ) from None
-
-
-def register(assignment: Assignment) -> None:
-    """Write the assignment's cells and points into the gradebook, leaving the release
-    alone."""
-    import tempfile
-
-    from nbgrader.utils import temp_attrs
-
-    api = assignment.course.nbgrader
-    with tempfile.TemporaryDirectory() as folder:
-        with temp_attrs(api.coursedir, release_directory=folder):
-            outcome = api.generate_assignment(assignment.name, force=True, create=True)
-    if not outcome["success"]:
-        reason = _reason(outcome)
-        raise BadInput(f"nbgrader cannot read {assignment.source_path}: {reason}")
-
-
-def _reason(outcome: dict) -> str:
-    """Return the line of nbgrader's log that says why it failed."""
-    log = f"{outcome.get('log', '')}\n{outcome.get('error', '')}".splitlines()
-    lines = [line.strip() for line in log if line.strip()]
-    errors = [line for line in lines if _ERROR.match(line)]
-    return (errors or lines or ["no reason given"])[-1]
-
-
-@contextmanager
-def _executor(executor: Any) -> Iterator[None]:
-    from grader.nbgrader_hooks import RunSubmission
-
-    before = RunSubmission.executor
-    RunSubmission.executor = staticmethod(executor)
-    try:
-        yield
-    finally:
-        RunSubmission.executor = staticmethod(before)
-
-
-def _sources(notebook: str) -> list[str]:
-    return [cell.source for cell in nbformat.reads(notebook, as_version=4).cells]
-
-
-def _read_timestamp(folder: Path) -> None:
-    from nbgrader.utils import parse_utc
-
-    path = folder / "timestamp.txt"
-    if not path.exists():
-        return
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-        if text:
-            parse_utc(text)
-    except (ValueError, OverflowError, OSError):
-        raise Damaged(
-            "timestamp.txt holds no time such as '2026-01-31 23:59:00 UTC'; mend or"
-            f" delete {path}"
-        ) from None
-
-
-def _late_s(assignment: Assignment, student: str) -> float:
-    from nbgrader.api import Gradebook
-
-    coursedir = assignment.course.nbgrader.coursedir
-    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
-        return gradebook.find_submission(assignment.name, student).total_seconds_late
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return f"its grade could not be written ({reason}); grade this student again"

@@ -1,15 +1,16 @@
 """Grade one notebook: for a person learning alone, and for anyone before handing in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from grader.course import Assignment, BadInput, Course
-from grader.execution import Limits, Task, run
+from grader.execution import Limits
 from grader.reading import Damaged, read_cells
 from grader.verdicts import Verdict, read_verdicts
+from grader.worker import WorkerFailed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ def check_notebook(
     assignment: str | None = None,
     student: str | None = None,
     limits: Limits,
+    sandbox: bool = True,
 ) -> Checked:
     """Return the verdicts on the notebook at ``path``.
 
@@ -60,7 +62,7 @@ def check_notebook(
     that differ for each student are those of ``student``, or of the name that the
     notebook itself uses.
     """
-    from grader.nbgrader_hooks import rebuild_file
+    from grader.nbgrader_hooks import make_task, rebuild_file, run_here
 
     if not path.exists():
         raise BadInput(
@@ -75,10 +77,13 @@ def check_notebook(
         rebuilt = rebuild_file(path, found)
     except Damaged as error:
         raise BadInput(f"{path} cannot be graded: {error}") from None
-    task = Task(
-        notebook=nbformat.writes(rebuilt.notebook), student=student, limits=limits
-    )
-    executed = nbformat.reads(run(task), as_version=4)
+    task = make_task(rebuilt.notebook, student, found, limits)
+    # one's own numbers are drawn from the name alone
+    task = replace(task, secret="")
+    try:
+        executed = nbformat.reads(run_here(task, sandbox), as_version=4)
+    except WorkerFailed as error:
+        raise BadInput(f"{path} could not be graded: {error}") from None
     return Checked(
         assignment=found.name,
         verdicts=tuple(read_verdicts(executed)),

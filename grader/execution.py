@@ -1,229 +1,225 @@
-"""Run a rebuilt notebook in a kernel of its own, within limits, and bring back its
-outputs.
+"""Run a rebuilt notebook: the student's cells in the sandbox, the graded ones in the
+judge.
 
-``run`` is a pure function of its task, so that a process pool, or any other place, can
-do it. A cell that hangs, prints without end or kills the kernel costs that cell: the
-kernel is replaced, the notebook run again without the cell, and what is left goes on.
+``run`` is a pure function of its task. A cell that hangs, prints without end or kills
+its process costs that cell: the process is replaced, the notebook run again without the
+cell, and what is left goes on. Verdicts that were given stay given.
 """
 
-import asyncio
-import contextlib
+import json
 import os
-import queue
-import tempfile
+import signal
+import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-import nbformat
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
-from traitlets.config import Config
+from grader.judge import Judge, error_output
+from grader.outputs import harmless
+from grader.plan import Needs
+from grader.student import CellTimeUp, Gone, Limits, Server, StudentProcess
 
-from grader.rebuild import is_graded, is_manual
+__all__ = ["NOT_GRADED", "Limits", "Task", "run"]
 
 NOT_GRADED = "NotGraded"
-# how long a kernel may take to give up a cell that is interrupted
-INTERRUPT_S = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What the run of one notebook may take."""
-
-    # training cells of honest students take seconds; a hang should not hold up a class
-    # for long
-    cell_s: float = 60
-    notebook_s: float = 300
-    output_bytes: int = 1_000_000
-    memory_bytes: int = 8_000_000_000
-    # how many cells may kill the kernel before the rest is given up
-    crashes: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One notebook to run, as JSON text, and whose work it is (``None``: one's own).
+    """One notebook to run, as JSON text, what its graded cells need, and whose work it
+    is (``None``: one's own).
 
     It runs in an empty folder of its own: an assignment is one notebook.
     """
 
     notebook: str
+    needs: dict[str, Needs] = field(default_factory=dict)
     student: str | None = None
     secret: str = ""
     limits: Limits = Limits()
 
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
 
-def run(task: Task) -> str:
+    @classmethod
+    def from_json(cls, text: str) -> "Task":
+        data = json.loads(text)
+        needs = {
+            name: Needs(names=tuple(n["names"]), setup=tuple(n["setup"]))
+            for name, n in data.pop("needs").items()
+        }
+        return cls(needs=needs, limits=Limits(**data.pop("limits")), **data)
+
+
+def run(task: Task, server: Server, tick: Callable[[], None] = lambda: None) -> str:
     """Return the notebook's JSON text with outputs; graded cells that did not run say
-    so."""
-    notebook = nbformat.reads(task.notebook, as_version=4)
-    stopped: dict[int, NotebookNode] = {}
-    budget = _Budget(task.limits.notebook_s)
-    for _ in range(task.limits.crashes + 1):
-        _fail_closed(notebook, stopped)
-        with tempfile.TemporaryDirectory(prefix="fovea-") as folder:
-            client = _Client(notebook, task.limits, Path(folder))
-            culprit = asyncio.run(_attempt(client, task, stopped, budget))
-        if culprit is None:
-            break
-    return nbformat.writes(notebook)
+    so.
+
+    ``tick`` is called several times a second while student code runs.
+    """
+    return _Run(task, server, tick).run()
 
 
-@dataclass
-class _Budget:
-    """The seconds that cells may still take; starting a kernel costs nothing."""
+class _Run:
+    def __init__(self, task: Task, server: Server, tick: Callable[[], None]):
+        self.task, self.server, self.tick = task, server, tick
+        self.limits = task.limits
+        self.notebook = json.loads(task.notebook)
+        self.cells = self.notebook["cells"]
+        self.judge = Judge(task.needs)
+        self.left_s = task.limits.notebook_s
+        # cells that took their process down, and graded cells that have their outputs
+        self.stopped: set[int] = set()
+        self.judged: set[int] = set()
+        self.flags: list[str] = []
+        self.seconds = {"cells": 0.0, "checks": 0.0, "sandbox": 0.0}
 
-    left_s: float
-
-
-def _fail_closed(notebook: NotebookNode, stopped: dict[int, NotebookNode]) -> None:
-    """Let every cell say that it did not run, until it has."""
-    for i, cell in enumerate(notebook.cells):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-            if i in stopped:
-                cell.outputs = [stopped[i]]
-            elif is_graded(cell) and not is_manual(cell):
-                cell.outputs = [_error(NOT_GRADED, "the run ended before this cell")]
-
-
-def _error(name: str, text: str) -> NotebookNode:
-    return nbformat.v4.new_output(
-        "error", ename=name, evalue=text, traceback=[f"\x1b[0;31m{name}\x1b[0m: {text}"]
-    )
-
-
-async def _attempt(
-    client: "_Client", task: Task, stopped: dict[int, NotebookNode], budget: "_Budget"
-) -> int | None:
-    """Run all cells but the ``stopped`` ones; return the cell that took the kernel
-    down, if any."""
-    notebook = client.nb
-    async with client.async_setup_kernel(env=_environment(task)):
-        client.limit_memory()
-        for i, cell in enumerate(notebook.cells):
-            if cell.cell_type != "code" or i in stopped or not cell.source.strip():
-                continue
-            if budget.left_s <= 0:
-                _time_is_up(notebook, i, task.limits)
-                return None
-            fault = await client.run_cell(cell, i, budget)
-            if fault is not None:
-                stopped[i] = fault
-                cell.outputs = [fault]
-                return i
-    return None
-
-
-def _time_is_up(notebook: NotebookNode, start: int, limits: Limits) -> None:
-    text = (
-        f"the notebook took more than {limits.notebook_s:g} s; this cell was not"
-        " reached"
-    )
-    for cell in notebook.cells[start:]:
-        if cell.cell_type == "code" and is_graded(cell):
-            cell.outputs = [_error("TimeLimit", text)]
-
-
-def _environment(task: Task) -> dict[str, str]:
-    """Return the kernel's environment: one thread, so that the same work gives the same
-    numbers."""
-    environment = dict(os.environ)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        environment[name] = "1"
-    environment.pop("FOVEA_STUDENT", None)
-    if task.student is not None:
-        environment["FOVEA_STUDENT"] = task.student
-    environment["FOVEA_SECRET"] = task.secret
-    environment["PYTHONHASHSEED"] = "0"
-    return environment
-
-
-class _Client(NotebookClient):
-    """Nbclient, with a limit on what a cell prints and no patience for kernels that
-    hang."""
-
-    def __init__(self, notebook: NotebookNode, limits: Limits, folder: Path):
-        (folder / "work").mkdir()
-        super().__init__(
-            notebook,
-            kernel_name="python3",
-            kernel_manager_class=AsyncKernelManager,
-            allow_errors=True,
-            interrupt_on_timeout=False,
-            coalesce_streams=True,
-            store_widget_state=False,
-            shutdown_kernel="immediate",
-            resources={"metadata": {"path": str(folder / "work")}},
-            # sockets in a folder of ours: no port that others on the machine could
-            # reach
-            config=Config(
-                {"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}
-            ),
+    def run(self) -> str:
+        self._fail_closed()
+        start = time.monotonic()
+        with _identity(self.task):
+            for _ in range(self.limits.crashes + 1):
+                if self._attempt():
+                    break
+        spent = self.seconds["cells"] + self.seconds["checks"]
+        self.seconds["sandbox"] = time.monotonic() - start - spent
+        self.notebook["metadata"].setdefault("fovea", {}).update(
+            flags=sorted(set(self.flags)),
+            sandbox="bubblewrap" if self.server.enclosed else "none",
+            seconds={name: round(s, 4) for name, s in self.seconds.items()},
         )
-        self.limits = limits
-        self.printed = 0
+        return json.dumps(self.notebook)
 
-    def limit_memory(self) -> None:
-        size = self.limits.memory_bytes
-        code = (
-            f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({size}, {size})); del r"
-        )
-        self.kc.execute(code, silent=True, store_history=False)
+    def _fail_closed(self) -> None:
+        """Let every graded cell say that it did not run, until it has."""
+        for cell in self.cells:
+            # files have a list of lines, where notebooks in memory have one text
+            cell["source"] = "".join(cell["source"])
+            if cell["cell_type"] == "code":
+                cell["outputs"], cell["execution_count"] = [], None
+                if _is_judged(cell):
+                    text = "the run ended before this cell"
+                    cell["outputs"] = [_error(NOT_GRADED, text)]
 
-    async def run_cell(
-        self, cell: NotebookNode, i: int, budget: _Budget
-    ) -> NotebookNode | None:
-        """Run a cell; return the error to show if the kernel did not survive it."""
-        self.printed = 0
-        last = budget.left_s < self.limits.cell_s
-        self.timeout = max(1, round(min(self.limits.cell_s, budget.left_s)))
+    def _attempt(self) -> bool:
+        """Run what has not run; tell whether it got to the end."""
+        environment = {"FOVEA_STUDENT": self.task.student or ""}
+        # the student's cells that ran in this process, in their order
+        self.ran: list[dict] = []
+        with self.server.student(self.limits, environment, self.tick) as student:
+            for i, cell in enumerate(self.cells):
+                done = i in self.stopped or i in self.judged
+                if cell["cell_type"] != "code" or done or not cell["source"]:
+                    continue
+                if self.left_s <= 0:
+                    self._time_is_up(i)
+                    return True
+                try:
+                    self._run_cell(i, cell, student)
+                except Gone as gone:
+                    self._stop(i, gone.flag, str(gone))
+                    return False
+        return True
+
+    def _run_cell(self, i: int, cell: dict, student: StudentProcess) -> None:
+        seconds = min(self.limits.cell_s, self.left_s)
+        kind = "checks" if _is_judged(cell) else "cells"
         start = time.monotonic()
         try:
-            await self.async_execute_cell(cell, i)
-        except CellTimeoutError:
-            alive = await self._interrupted()
-            budget.left_s = 0 if last else budget.left_s
-            text = f"the cell took more than {self.timeout:g} s and was stopped"
-            cell.outputs = [_error("TimeLimit", text)]
-        except DeadKernelError:
-            text = "the code ended its own process (exit, a crash, or too much memory)"
-            return _error("KernelDied", text)
-        else:
-            alive = True
+            if _is_judged(cell):
+                self._judge(i, cell, student, seconds)
+            else:
+                self._ask(cell, student, seconds)
+        except (CellTimeUp, TimeoutError):
+            self._flag(cell, "TimeLimit", f"the cell took more than {seconds:g} s")
+            self.judged |= {i} if _is_judged(cell) else set()
         finally:
-            budget.left_s -= time.monotonic() - start
-        if self.printed > self.limits.output_bytes:
-            cell.outputs = [self._flood()]
-        return None if alive else cell.outputs[-1]
+            spent = time.monotonic() - start
+            self.left_s -= spent
+            self.seconds[kind] += spent
 
-    async def _interrupted(self) -> bool:
-        """Interrupt the kernel; tell whether it gave up what it was doing."""
-        await self.km.interrupt_kernel()
-        request = self.kc.kernel_info()
-        with contextlib.suppress(queue.Empty):
-            while True:
-                reply = await self.kc.get_shell_msg(timeout=INTERRUPT_S)
-                if reply["parent_header"].get("msg_id") == request:
-                    return True
-        return False
+    def _judge(self, i: int, cell: dict, student: StudentProcess, seconds: float):
+        grade_id = cell["metadata"]["nbgrader"]["grade_id"]
+        # calls have their own clocks; this one is for what the judge computes itself
+        with _alarm(seconds + 10):
+            outputs = self.judge.grade(grade_id, cell["source"], student, seconds)
+        cell["outputs"], cell["execution_count"] = outputs, i + 1
+        self.judged.add(i)
 
-    def _flood(self) -> NotebookNode:
+    def _ask(self, cell: dict, student: StudentProcess, seconds: float) -> None:
+        self.ran.append(cell)
+        reply = student.run_cell(cell["source"], seconds)
+        cell["outputs"] = harmless(reply["outputs"], self.limits.output_bytes)
+        # a display that is updated may stand below an earlier cell
+        for place, outputs in reply["earlier"].items():
+            if place < len(self.ran):
+                earlier = harmless(outputs, self.limits.output_bytes)
+                self.ran[place]["outputs"] = earlier
+        count = reply.get("execution_count")
+        cell["execution_count"] = count if type(count) is int else None
+        if reply.get("flag") == "OutputLimit":
+            self.flags.append("OutputLimit")
+
+    def _stop(self, i: int, flag: str, text: str) -> None:
+        self.stopped.add(i)
+        self._flag(self.cells[i], flag, text)
+
+    def _flag(self, cell: dict, flag: str, text: str) -> None:
+        self.flags.append(flag)
+        cell["outputs"], cell["execution_count"] = [_error(flag, text)], None
+
+    def _time_is_up(self, start: int) -> None:
         text = (
-            f"the cell printed more than {self.limits.output_bytes / 1e6:g} MB and was"
-            " stopped"
+            f"the notebook took more than {self.limits.notebook_s:g} s; this cell was"
+            " not reached"
         )
-        return _error("OutputLimit", text)
+        for i, cell in enumerate(self.cells[start:], start):
+            if _is_judged(cell) and i not in self.judged | self.stopped:
+                self._flag(cell, "TimeLimit", text)
 
-    def output(self, outs, msg, display_id, cell_index):
-        content = msg["content"]
-        self.printed += len(content.get("text", "")) + sum(
-            len(str(value)) for value in content.get("data", {}).values()
-        )
-        if self.printed <= self.limits.output_bytes:
-            return super().output(outs, msg, display_id, cell_index)
-        asyncio.ensure_future(self.km.interrupt_kernel())
-        return None
+
+def _is_judged(cell: dict) -> bool:
+    """Tell whether the judge runs this cell: the instructor's, and worth points."""
+    tags = cell["metadata"].get("nbgrader", {})
+    code = cell["cell_type"] == "code"
+    return code and bool(tags.get("grade")) and not tags.get("solution")
+
+
+def _error(name: str, text: str) -> dict:
+    return error_output(type(name, (Exception,), {})(text))
+
+
+@contextmanager
+def _identity(task: Task) -> Iterator[None]:
+    """Let the checks draw this student's numbers, for as long as this runs."""
+    new = {"FOVEA_STUDENT": task.student or "", "FOVEA_SECRET": task.secret}
+    old = {name: os.environ.get(name) for name in new}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name, value in old.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise ``CellTimeUp`` in the main thread after ``seconds``."""
+
+    def ring(*_: Any) -> None:
+        raise CellTimeUp
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)

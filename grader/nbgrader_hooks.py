@@ -1,13 +1,15 @@
 """What ``nbgrader_config.py`` plugs into nbgrader, so that every road to a grade is the
 same one.
 
-``nbgrader autograde``, the formgrader's button and ``python -m grader autograde`` all
-read a submission through ``SubmissionExporter``, run it in ``RunSubmission`` and write
-its points in ``SaveVerdicts``.
+``nbgrader autograde`` and the formgrader's button read a submission through
+``SubmissionExporter``, run it in ``RunSubmission`` and write its points in
+``SaveVerdicts``. ``python -m grader autograde`` takes the same steps without nbgrader's
+converter, which is slow.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import atexit
+import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,18 @@ from nbconvert.exporters import NotebookExporter
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
-from traitlets import Float
+from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Bool, Float
 
 from grader.course import Assignment, Course
-from grader.execution import Limits, Task, run
-from grader.reading import read_cells
+from grader.execution import Limits, Task
+from grader.executors import check_sandbox
+from grader.fingerprint import class_fingerprint, fingerprint
+from grader.plan import Needs, plan
+from grader.reading import Damaged, read_cells
 from grader.rebuild import Rebuilt, rebuild
-from grader.verdicts import read_verdict
+from grader.recording import Recorder, read_timestamp
+from grader.worker import Worker
 
 
 def rebuild_file(path: Path, assignment: Assignment) -> Rebuilt:
@@ -31,15 +37,77 @@ def rebuild_file(path: Path, assignment: Assignment) -> Rebuilt:
 
     Raises ``grader.reading.Damaged`` if the file is not a notebook.
     """
-    source = nbformat.read(assignment.source_path, as_version=4)
-    release = nbformat.read(assignment.release_path, as_version=4)
+    source = _parsed(assignment.source_path.read_bytes())
+    release = _parsed(assignment.release_path.read_bytes())
     rebuilt = rebuild(source, release, read_cells(path))
+    for cell in rebuilt.notebook.cells:
+        # as in the gradebook: of the cell with its hidden checks
+        if utils.is_locked(cell):
+            cell.metadata.nbgrader["checksum"] = utils.compute_checksum(cell)
     rebuilt.notebook.metadata["fovea"] = {"notes": rebuilt.notes}
     return rebuilt
 
 
+# what the two return is kept for the next student: nobody may change it
+@lru_cache(maxsize=8)
+def _parsed(text: bytes) -> NotebookNode:
+    return nbformat.reads(text.decode("utf-8"), as_version=4)
+
+
+@lru_cache(maxsize=8)
+def _planned(text: bytes) -> dict[str, Needs]:
+    return plan(_parsed(text))
+
+
+def make_task(
+    notebook: NotebookNode, student: str | None, assignment: Assignment, limits: Limits
+) -> Task:
+    """Return the task of running a rebuilt notebook."""
+    return Task(
+        notebook=json.dumps(notebook),
+        needs=_planned(assignment.source_path.read_bytes()),
+        student=student,
+        secret=assignment.course.secret(),
+        limits=limits,
+    )
+
+
+def take_outputs(notebook: NotebookNode, executed: str) -> None:
+    """Put the outputs of an executed notebook into the rebuilt one that it came
+    from."""
+    done = nbformat.v4.reads(executed)
+    for cell, ran in zip(notebook.cells, done.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+    notebook.metadata["fovea"] = done.metadata.get("fovea", {}) | {
+        "notes": notebook.metadata.get("fovea", {}).get("notes", [])
+    }
+
+
 class SubmissionExporter(NotebookExporter):
     """Read a submission rebuilt; read what nbgrader itself wrote as it stands."""
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        # nbgrader gives up on some submissions before it reads them
+        self._after_that = self.parent.pre_convert_hook
+        self.parent.pre_convert_hook = self._forget
+
+    def _forget(self, *, notebooks: list[str], **names: Any) -> None:
+        """Before a submission is graded, take back what an earlier version of it
+        got."""
+        folder = Path(notebooks[0]).parent
+        assignment = Course(Path(self.parent.coursedir.root)).assignment(folder.name)
+        problem = "nbgrader did not finish; grade this student again"
+        try:
+            read_timestamp(folder)
+            read_cells(folder / assignment.source_path.name)
+        except Damaged as error:
+            problem = str(error)
+        with Recorder(assignment, self.parent.coursedir.db_url) as recorder:
+            recorder.record_problem(folder.parent.name, problem)
+        if self._after_that:
+            self._after_that(notebooks=notebooks, **names)
 
     def from_filename(
         self, filename: str, resources: ResourcesDict | None = None, **kw: Any
@@ -57,11 +125,18 @@ class SubmissionExporter(NotebookExporter):
         return self.from_notebook_node(rebuilt.notebook, resources=resources, **kw)
 
 
-def run_in_thread(task: Task) -> str:
-    """Run ``task`` away from the caller's event loop, which a Jupyter server needs for
-    itself."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(run, task).result()
+# warm as long as this process lives, a Jupyter server's too; by whether in a sandbox
+_workers: dict[bool, Worker] = {}
+
+
+def run_here(task: Task, sandbox: bool) -> str:
+    """Run ``task`` in this process's own worker."""
+    if sandbox:
+        check_sandbox()
+    if sandbox not in _workers:
+        _workers[sandbox] = Worker(sandbox)
+        atexit.register(_workers[sandbox].close)
+    return _workers[sandbox].run(task)
 
 
 class RunSubmission(NbGraderPreprocessor):
@@ -74,42 +149,49 @@ class RunSubmission(NbGraderPreprocessor):
         Limits().notebook_s, help="Seconds that one notebook may take."
     ).tag(config=True)
 
-    # where tasks run: the class command puts its process pool here
-    executor: Callable[[Task], str] = staticmethod(run_in_thread)
+    sandbox = Bool(True, help="Whether student code runs in a sandbox.").tag(
+        config=True
+    )
 
     def preprocess(
         self, nb: NotebookNode, resources: ResourcesDict
     ) -> tuple[NotebookNode, ResourcesDict]:
-        task = Task(
-            notebook=nbformat.writes(nb),
-            student=resources["nbgrader"]["student"],
-            secret=Course.find(Path.cwd()).secret(),
-            limits=Limits(cell_s=self.cell_s, notebook_s=self.notebook_s),
+        task = make_task(
+            nb,
+            resources["nbgrader"]["student"],
+            _assignment(resources),
+            self.limits,
         )
-        executed = nbformat.reads(type(self).executor(task), as_version=4)
-        for cell, done in zip(nb.cells, executed.cells, strict=True):
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = done.outputs, done.execution_count
+        take_outputs(nb, run_here(task, self.sandbox))
         return nb, resources
 
+    @property
+    def limits(self) -> Limits:
+        return Limits(cell_s=self.cell_s, notebook_s=self.notebook_s)
 
-class SaveVerdicts(SaveAutoGrades):
+
+class SaveVerdicts(NbGraderPreprocessor):
     """Write typed verdicts into the gradebook, where nbgrader would read printed
     text."""
 
-    def _add_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
-        verdict = read_verdict(cell)
-        score = verdict.score
-        if score is None and _unanswered(cell):
-            score = 0
-        grade = self.gradebook.find_grade(
-            verdict.grade_id, self.notebook_id, self.assignment_id, self.student_id
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        assignment, about = _assignment(resources), resources["nbgrader"]
+        key = fingerprint(
+            class_fingerprint(
+                assignment,
+                RunSubmission(parent=self.parent).limits,
+                nb.metadata["fovea"].get("sandbox", "none") != "none",
+            ),
+            assignment,
+            about["student"],
         )
-        grade.auto_score = score
-        # a person's grade stays, and is looked at again
-        grade.needs_manual_grade = grade.manual_score is not None or score is None
-        self.gradebook.db.commit()
+        with Recorder(assignment, about["db_url"]) as recorder:
+            recorder.record(about["student"], nb, key)
+        return nb, resources
 
 
-def _unanswered(cell: NotebookNode) -> bool:
-    return cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+def _assignment(resources: ResourcesDict) -> Assignment:
+    # nbgrader works in the course's folder
+    return Course.find(Path.cwd()).assignment(resources["nbgrader"]["assignment"])

@@ -4,9 +4,8 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from grader.autograde import Result
 from grader.check import Checked
-from grader.verdicts import Verdict
+from grader.verdicts import Result, Verdict
 
 
 def check_table(checked: Checked) -> str:
@@ -63,6 +62,8 @@ def _stood_out(result: Result) -> str:
         kinds = [v.message.split(":")[0] for v in other]
         common = max(sorted(set(kinds)), key=kinds.count)
         parts.append(f"{len(other)} more without full points ({common})")
+    if result.flags:
+        parts.append(f"flagged: {', '.join(result.flags)}")
     return "; ".join([*parts, *result.notes])
 
 

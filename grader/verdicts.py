@@ -1,7 +1,9 @@
-"""From an executed notebook to typed verdicts, one for each graded cell."""
+"""From an executed notebook to typed verdicts, one for each graded cell, and to the
+result of the whole."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from nbformat import NotebookNode
@@ -37,6 +39,95 @@ class Verdict:
             "mistake": self.mistake or None,
             "message": self.message or None,
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Verdict":
+        """Return the verdict that ``to_dict`` wrote down."""
+        return cls(
+            grade_id=data["grade_id"],
+            score=data["score"],
+            max_score=data["max"],
+            mistake=data["mistake"] or "",
+            message=data["message"] or "",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of one submission; ``problem`` is one line if it could not be
+    graded.
+
+    ``flags`` name what the student's side did wrong, ``sandbox`` says what kept it in,
+    ``seconds`` how long each part took; ``skipped`` tells that an earlier run graded
+    it.
+    """
+
+    student: str
+    verdicts: tuple[Verdict, ...] = ()
+    notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    sandbox: str = "none"
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
+    problem: str = ""
+    late_s: float = 0
+    skipped: bool = field(default=False, compare=False)
+
+    @property
+    def score(self) -> float:
+        return round(sum(v.score for v in self.verdicts if v.score is not None), 6)
+
+    @property
+    def max_score(self) -> float:
+        return round(sum(v.max_score for v in self.verdicts if v.score is not None), 6)
+
+    @property
+    def manual_max(self) -> float:
+        return round(sum(v.max_score for v in self.verdicts if v.score is None), 6)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as data that JSON can hold; points are those of automatic
+        cells."""
+        return {
+            "student": self.student,
+            "score": None if self.problem else self.score,
+            "max": self.max_score,
+            "manual_max": self.manual_max,
+            "late_s": self.late_s,
+            "problem": self.problem or None,
+            "notes": list(self.notes),
+            "flags": list(self.flags),
+            "sandbox": self.sandbox,
+            "seconds": dict(self.seconds),
+            "cells": [v.to_dict() for v in self.verdicts],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Result":
+        """Return the result that ``to_dict`` wrote down."""
+        return cls(
+            student=data["student"],
+            verdicts=tuple(Verdict.from_dict(cell) for cell in data["cells"]),
+            notes=tuple(data["notes"]),
+            flags=tuple(data["flags"]),
+            sandbox=data["sandbox"],
+            seconds=data["seconds"],
+            problem=data["problem"] or "",
+            late_s=data["late_s"],
+        )
+
+
+def read_result(student: str, notebook: NotebookNode, late_s: float) -> Result:
+    """Return the result of an executed notebook that was ``late_s`` seconds late."""
+    about = notebook.metadata.get("fovea", {})
+    return Result(
+        student=student,
+        verdicts=tuple(read_verdicts(notebook)),
+        notes=tuple(about.get("notes", ())),
+        flags=tuple(about.get("flags", ())),
+        sandbox=about.get("sandbox", "none"),
+        seconds=dict(about.get("seconds", {})),
+        late_s=late_s,
+    )
 
 
 def read_verdicts(notebook: NotebookNode) -> list[Verdict]:

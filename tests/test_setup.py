@@ -400,6 +400,18 @@ def test_lab_opens_the_lectures_and_asks_about_no_news(tmp_path: Path):
         server.wait()
 
 
+def shared_files(prefix: Path) -> dict[Path, Path]:
+    """What an installation puts beside the packages: our file, and its place."""
+    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
+    return {ROOT / ours: prefix / place for ours, place in wheel["shared-data"].items()}
+
+
+def test_jupyter_finds_our_page_in_this_environment():
+    [(ours, place)] = shared_files(Path(sys.prefix)).items()
+    assert place.parent.name == "jupyter_server_config.d"
+    assert place.read_text() == ours.read_text(), "set up again: make setup"
+
+
 # ------------------------------------------------------------------------- pins
 
 
@@ -478,3 +490,4 @@ def test_conda_pip_part_gives_a_working_environment(tmp_path: Path):
         [python, "-c", code], cwd=venv, check=True, capture_output=True, text=True
     )
     assert done.stdout.startswith(f"{tmp_path}/fovea/__init__.py {pins()['torch']}")
+    assert all(place.is_file() for place in shared_files(venv).values())

@@ -1,21 +1,40 @@
+import contextlib
 import copy
 import json
+import re
+import shutil
 import sqlite3
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import nbformat
 import pytest
 
 from grader import __main__ as command_line
-from grader.autograde import _reason, check_gradebook, grade_class, register
+from grader import executors, nbgrader_hooks
+from grader.autograde import grade_class
 from grader.course import BadInput
+from grader.gradebook import _reason, check_gradebook, register
 from tests.grader.conftest import RIGHT, answer
+from tests.grader.quick import Quick, dump, execute, known_version
 
-pytestmark = pytest.mark.slow
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch):
+    """Let all roads run cells right here."""
+
+    @contextlib.contextmanager
+    def local(jobs, sandbox):
+        yield Quick()
+
+    monkeypatch.setattr(executors, "local", local)
+    monkeypatch.setattr(nbgrader_hooks, "run_here", lambda task, sandbox: execute(task))
+    monkeypatch.setattr("nbgrader.api.get_alembic_version", known_version)
 
 
-def grade(course, *students):
-    results = grade_class(course.assignment("01_toy"), students, jobs=2)
+def grade(course, *students, executor=None, **options):
+    assignment = course.assignment("01_toy")
+    results = grade_class(assignment, students, executor or Quick(), **options)
     return {result.student: result for result in results}
 
 
@@ -131,10 +150,10 @@ def test_locked_gradebook_is_refused_before_anything_runs(course, release, submi
     lock.execute("BEGIN EXCLUSIVE")
     try:
         with pytest.raises(BadInput, match="locked"):
-            check_gradebook(course.gradebook_path, wait_s=0.1)
+            check_gradebook(course.assignment("01_toy"), wait_s=0.1)
     finally:
         lock.close()
-    check_gradebook(course.gradebook_path, wait_s=0.1)
+    check_gradebook(course.assignment("01_toy"), wait_s=0.1)
 
 
 def test_file_that_is_no_gradebook_is_refused_and_kept(course, release, submit):
@@ -186,11 +205,269 @@ def test_the_reason_is_the_error_and_not_the_line_that_points_to_it():
     assert _reason(outcome) == "sqlite3.OperationalError: database is locked"
 
 
-def test_a_run_that_breaks_off_is_one_students_problem(course, release, submit):
-    from grader.autograde import ClassRun
+# --- both roads: nbgrader's converter, and ours without it -------------------------
 
+
+def by_nbgrader(course):
+    return course.nbgrader.autograde("01_toy", "*", force=True)
+
+
+def written(course):
+    """What both roads leave behind: the gradebook, and files with their rights."""
+    files = {
+        str(path.relative_to(course.root)): (path.stat().st_mode, path.read_bytes())
+        for path in (course.root / "autograded").rglob("*")
+        if path.is_file()
+    }
+    return dump(course.gradebook_path), files
+
+
+def hand_in_a_class(release, submit):
+    halves = RIGHT | {"double": "def double(x):\n    return x / 2"}
+    fails = RIGHT | {"triple": "raise ValueError('no')"}
+    submit("ann lee", answer(copy.deepcopy(release), **halves))
+    submit("fails", answer(copy.deepcopy(release), **fails))
+    submit("untouched", release)
+    folder = submit("right", answer(copy.deepcopy(release), **RIGHT)).parent
+    (folder / "timestamp.txt").write_text("2026-01-31 23:59:00 UTC")
+    (folder / "data").mkdir()
+    (folder / "data/points.csv").write_text("1,2")
+
+
+def test_both_roads_leave_the_same_rows_and_files(course, release, submit):
+    hand_in_a_class(release, submit)
+    (course.assignment("01_toy").source_path.parent / "table.txt").write_text("given")
+    grade(course)
+    ours = written(course)
+    assert {"autograded/right/01_toy/data/points.csv"} < ours[1].keys()
+    (course.root / "gradebook.db").unlink()
+    shutil.rmtree(course.root / "autograded")
+    register(course.assignment("01_toy"))
+    assert by_nbgrader(course)["success"]
+    theirs = written(course)
+    assert ours[0] == theirs[0]
+    assert ours[1] == theirs[1]
+
+
+def test_what_nbgrader_graded_is_not_graded_again(course, release, submit):
+    hand_in_a_class(release, submit)
+    register(course.assignment("01_toy"))
+    by_nbgrader(course)
+    before = written(course)
+    assert all(result.skipped for result in grade(course).values())
+    assert written(course) == before
+
+
+def test_what_lies_beside_a_notebook_is_no_way_out(course, release, submit):
+    (course.root / "secret.txt").write_text("the answers")
+    folder = submit("eve", release).parent
+    (folder / "notes.txt").symlink_to(course.root / "secret.txt")
+    grade(course)
+    assert not (course.root / "autograded/eve/01_toy/notes.txt").exists()
+
+
+@pytest.mark.parametrize("road", [grade, by_nbgrader], ids=["ours", "nbgrader"])
+@pytest.mark.parametrize("fate", ["emptied", "cut", "renamed", "mistimed", "broken"])
+def test_no_resubmission_keeps_yesterdays_points(
+    course, release, submit, monkeypatch, road, fate
+):
+    path = submit("eve", answer(copy.deepcopy(release), **RIGHT))
+    register(course.assignment("01_toy"))
+    road(course)
+    assert scores(course) == {"eve": 3}
+    graded = course.root / "autograded/eve/01_toy/toy.ipynb"
+    assert graded.exists()
+    if fate == "emptied":
+        release.cells = release.cells[:2]
+        submit("eve", release)
+    elif fate == "cut":
+        submit("eve", path.read_bytes()[:300])
+    elif fate == "renamed":
+        path.rename(path.with_name("mine.ipynb"))
+    elif fate == "mistimed":
+        (path.parent / "timestamp.txt").write_text("at noon-ish")
+    else:
+        submit("eve", answer(release, double="def double(x):\n    return 2 * x"))
+        monkeypatch.setattr(nbgrader_hooks, "run_here", lambda task, sandbox: "{}")
+        monkeypatch.setattr("tests.grader.quick.execute", lambda task: "{}")
+    road(course)
+    rows = dump(course.gradebook_path)["grades"]
+    if fate == "emptied":
+        assert [row[2] for row in rows] == [0, 0, 0]
+    else:
+        assert [(row[2], row[5]) for row in rows] == 3 * [(None, 1)]
+        assert not graded.exists()
+
+
+def test_students_do_not_see_one_another(course, release, submit):
+    # the instructor's notebook is read once for all of them
+    submit("a", answer(copy.deepcopy(release), **RIGHT))
+    submit("b", release)
+    first = grade(course)
+    assert grade(course, "b", force=True)["b"] == first["b"]
+    assert scores(course) == {"a": 3, "b": 0}
+
+
+# --- a class: who is first, what breaks, who else writes ---------------------------
+
+
+class Held(Quick):
+    """Runs every task at once but those of the students that are held back."""
+
+    def __init__(self, *held):
+        super().__init__()
+        self.held = dict.fromkeys(held)
+
+    def submit(self, task):
+        if task.student not in self.held:
+            return super().submit(task)
+        self.held[task.student] = (Future(), task)
+        return self.held[task.student][0]
+
+    def taken(self):
+        return [student for student, task in self.held.items() if task]
+
+    def release(self, student):
+        future, task = self.held[student]
+        future.set_result(execute(task))
+
+
+def test_slow_student_holds_up_nobody(course, release, submit):
+    for student in "abcdef":
+        submit(student, answer(copy.deepcopy(release), **RIGHT))
+    held = Held("a")
+    grading = grade_class(course.assignment("01_toy"), [], held)
+    assert {next(grading).student for _ in range(5)} == set("bcdef")
+    held.release("a")
+    assert [result.student for result in grading] == ["a"]
+
+
+def test_only_a_few_notebooks_wait_for_their_turn(course, release, submit):
+    students = [f"s{i}" for i in range(9)]
+    for student in students:
+        submit(student, release)
+    held = Held(*students)
+    grading = grade_class(course.assignment("01_toy"), [], held)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: [result.student for result in grading])
+        for i, student in enumerate(students):
+            most = min(i + 2 * held.jobs, len(students))
+            while len(held.taken()) < most:
+                assert not waiting.done()
+                time.sleep(0.001)
+            # time enough to take more, if it were to
+            time.sleep(0.3 if i == 0 else 0)
+            assert len(held.taken()) == most
+            held.release(student)
+        assert sorted(waiting.result()) == students
+
+
+@pytest.mark.parametrize("where", ["submit", "run", "answer"])
+def test_broken_executor_costs_one_student(course, release, submit, where):
+    class Broken(Quick):
+        def submit(self, task):
+            if task.student != "b":
+                return super().submit(task)
+            if where == "submit":
+                raise RuntimeError("lost")
+            future = Future()
+            if where == "run":
+                future.set_exception(RuntimeError("lost"))
+            else:
+                future.set_result('{"cells": []}')
+            return future
+
+    for student in "abc":
+        submit(student, answer(copy.deepcopy(release), **RIGHT))
+    results = grade(course, executor=Broken())
+    assert [results[s].score for s in "ac"] == [3, 3]
+    assert "broke off" in results["b"].problem
+    # the cause may be gone: it is tried again, the others are not
+    again = Quick()
+    assert grade(course, executor=again)["b"].score == 3
+    assert again.students == ["b"]
+
+
+def test_gradebook_locked_in_between_loses_nothing(
+    course, release, submit, monkeypatch
+):
+    monkeypatch.setattr("grader.recording.GRADEBOOK_WAIT_S", 0.1)
+    for student in "abc":
+        submit(student, answer(copy.deepcopy(release), **RIGHT))
+    grade(course, "a")
+    before = written(course)
+    lock = sqlite3.connect(course.gradebook_path)
+    grading = grade_class(course.assignment("01_toy"), ["b", "c"], Quick())
+    assert next(grading).score == 3
+    lock.execute("BEGIN IMMEDIATE")
+    stopped = next(grading)
+    lock.close()
+    assert "locked" in stopped.problem
+    assert list(grading) == []
+    rows = dump(course.gradebook_path)["grades"]
+    assert stopped.student not in {row[0] for row in rows}
+    assert set(before[0]["grades"]) < set(rows)
+    assert {r.score for r in grade(course).values()} == {3}
+
+
+def test_formgrader_may_write_at_the_same_time(course, release, submit):
+    for student in "ab":
+        submit(student, answer(copy.deepcopy(release), **RIGHT))
+    grading = grade_class(course.assignment("01_toy"), [], Quick())
+    first = next(grading).student
+    with contextlib.closing(sqlite3.connect(course.gradebook_path)) as formgrader:
+        formgrader.execute("update grade set manual_score = 2.5, extra_credit = 1")
+        formgrader.commit()
+    assert [r.student for r in grading] == [({"a", "b"} - {first}).pop()]
+    rows = [r for r in dump(course.gradebook_path)["grades"] if r[0] == first]
+    assert {row[3:5] for row in rows} == {(2.5, 1)}
+
+
+def test_second_run_at_once_is_refused(course, release, submit):
     submit("a", release)
-    run = ClassRun(course.assignment("01_toy"), ["a"], jobs=1)
-    run.futures["a"] = Future()
-    run.futures["a"].set_exception(RuntimeError("lost"))
-    assert "broke off" in run._write(course.nbgrader, "a")
+    submit("b", release)
+    grading = grade_class(course.assignment("01_toy"), [], Quick())
+    next(grading)
+    with pytest.raises(BadInput, match="another run"):
+        grade(course)
+    assert len(list(grading)) == 1
+    assert set(grade(course)) == {"a", "b"}
+
+
+# --- the command -------------------------------------------------------------------
+
+
+def test_events_are_a_line_for_each_student_and_an_end(course, release, submit, capsys):
+    submit("a", answer(copy.deepcopy(release), **RIGHT))
+    submit("b", b"{")
+    assert command_line.main(["autograde", "01_toy", "--events"]) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("done") for line in lines] == [1, 2, None]
+    by_student = {line.pop("student"): line for line in lines[:2]}
+    assert by_student["a"] | {"done": 0} == {
+        "done": 0,
+        "total": 2,
+        "score": 3,
+        "max": 3,
+        "problem": None,
+        "skipped": False,
+    }
+    assert "cut off" in by_student["b"]["problem"]
+    assert lines[2] == {"finished": True, "problems": 1}
+
+
+def test_second_run_prints_the_same_but_grades_nobody(course, release, submit, capsys):
+    submit("b", answer(copy.deepcopy(release), **RIGHT))
+    submit("a", release)
+    submit("c", b"{")
+    printed = []
+    for _ in range(2):
+        assert command_line.main(["autograde", "01_toy", "--json"]) == 1
+        printed.append(capsys.readouterr())
+    assert printed[0].out == printed[1].out
+    table = [command_line.main(["autograde", "01_toy"]), capsys.readouterr().out][1]
+    rows = [line.split()[0] for line in table.splitlines()[2:] if line[0] != " "]
+    assert rows == ["a", "b", "c"]
+    problems = [re.findall("not graded.*", p.err) for p in printed]
+    assert len(problems[0]) == 1
+    assert problems[0] == problems[1]

@@ -1,6 +1,7 @@
 """nbgrader's own commands, in a course with the configuration as shipped."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from tests.grader.conftest import RIGHT, answer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 
 
 @pytest.fixture
@@ -20,9 +21,9 @@ def nbgrader(course, tmp_path):
     home.mkdir()
     environment = os.environ | {"HOME": str(home), "USER": "ada", "LOGNAME": "ada"}
 
-    def run(*command):
+    def run(*command, program="nbgrader"):
         done = subprocess.run(
-            [sys.executable, "-m", "nbgrader", *command],
+            [sys.executable, "-m", program, *command],
             cwd=course.root,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -52,6 +53,9 @@ def test_assignment_goes_out_and_in_and_comes_back(course, nbgrader):
     nbgrader("collect", "01_toy")
     [student] = [folder.name for folder in (root / "submitted").iterdir()]
     nbgrader("autograde", "01_toy")
+    again = nbgrader("autograde", "01_toy", "--json", program="grader")
+    data = json.loads(again.splitlines()[-1])
+    assert [s["score"] for s in data["submissions"]] == [3]
     nbgrader("generate_feedback", "01_toy")
     nbgrader("release_feedback", "01_toy")
     nbgrader("fetch_feedback", "01_toy")

@@ -1,0 +1,256 @@
+"""How fast is a class graded, against `nbgrader autograde` as it comes?
+
+    python -m benchmarks.grading                      # 100 submissions
+    python -m benchmarks.grading --submissions 20 --json
+    python -m benchmarks.grading --sizes 10 100 1000  # ours alone, by size of class
+
+Both grade a sampled class of one assignment on the same cores, in turns, so that other
+load on the machine hits both. Stock is nbgrader's own configuration; its hidden checks
+run in the student's kernel.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from grader.course import Course
+from grader.sample import sample_class
+
+ROOT = Path(__file__).resolve().parent.parent
+ASSIGNMENT = "01_backprop"
+POLL_S = 0.1
+STOCK_CONFIG = """
+c = get_config()
+c.CourseDirectory.course_id = "stock"
+c.CourseDirectory.source_directory = "solutions"
+c.CourseDirectory.release_directory = "assignments"
+c.ExecutePreprocessor.timeout = 120
+c.Execute.timeout = 120
+"""
+
+
+@dataclass
+class Measured:
+    """One command: seconds of clock and of processors, and the largest memory."""
+
+    wall_s: float = 0
+    cpu_s: float = 0
+    peak_mb: float = 0
+    output: str = ""
+
+    def __add__(self, other: "Measured") -> "Measured":
+        return Measured(
+            self.wall_s + other.wall_s,
+            self.cpu_s + other.cpu_s,
+            max(self.peak_mb, other.peak_mb),
+            other.output,
+        )
+
+
+def measure(command: Sequence[str], folder: Path) -> Measured:
+    """Run a command in ``folder``; its processes are watched from outside, because
+    what is killed in a sandbox does not add to anyone's count."""
+    scripts = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "FOVEA_SECRET": "benchmark",
+    }
+    found = Measured()
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        process = psutil.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.DEVNULL,
+        )
+        polls = 0
+        while process.poll() is None:
+            found.cpu_s = max(found.cpu_s, _cpu(process))
+            if polls % 10 == 0:
+                found.peak_mb = max(found.peak_mb, _memory(process) / 1e6)
+            polls += 1
+            time.sleep(POLL_S)
+        found.wall_s = time.monotonic() - start
+        output.seek(0)
+        found.output = output.read()
+    return found
+
+
+def _tree(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Return the seconds of all processes that live, and of those they have buried."""
+    total = 0.0
+    for each in _tree(process):
+        try:
+            total += sum(each.cpu_times()[:4])
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _memory(process: psutil.Process) -> float:
+    """Return the bytes of all processes, what they share counted once."""
+    total = 0
+    for each in _tree(process):
+        try:
+            total += each.memory_full_info().pss
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return total
+
+
+# --- the two ways ---
+
+
+def make_course(folder: Path, config: str | None, num: int, first: int = 0) -> Path:
+    """Write a course with a sampled class; ``first`` sets the sample's seed."""
+    course = Course(ROOT)
+    folder.mkdir(parents=True)
+    for kind in ("source", "release"):
+        origin = course.folder(kind)
+        shutil.copytree(origin, folder / origin.relative_to(ROOT))
+    if config is None:
+        shutil.copy(ROOT / "nbgrader_config.py", folder)
+    else:
+        (folder / "nbgrader_config.py").write_text(config)
+    sample_class(Course(folder).assignment(ASSIGNMENT), num, seed=first)
+    return folder
+
+
+def run_stock(folder: Path) -> Measured:
+    measure(
+        ["nbgrader", "generate_assignment", ASSIGNMENT, "--create", "--force"], folder
+    )
+    found = measure(["nbgrader", "autograde", ASSIGNMENT, "--create"], folder)
+    return found
+
+
+def run_ours(folder: Path, jobs: int) -> Measured:
+    command = [sys.executable, "-m", "grader", "autograde", ASSIGNMENT, "--json"]
+    return measure([*command, "--jobs", str(jobs)], folder)
+
+
+def compare(num: int, num_stock: int, jobs: int) -> dict:
+    """Return the figures of ``num`` submissions, ``num_stock`` of them graded both
+    ways."""
+    blocks = min(3, num_stock)
+    ours, stock, results = Measured(), Measured(), []
+    with tempfile.TemporaryDirectory(prefix="fovea-bench-") as place:
+        for block in range(blocks):
+            n_stock, n_ours = (
+                _share(num_stock, blocks, block),
+                _share(num, blocks, block),
+            )
+            _say(f"block {block + 1} of {blocks}: {n_stock} stock, {n_ours} ours")
+            folder = make_course(Path(place, f"s{block}"), STOCK_CONFIG, n_stock, block)
+            stock += run_stock(folder)
+            folder = make_course(Path(place, f"o{block}"), None, n_ours, block)
+            ours += run_ours(folder, jobs)
+            results += json.loads(ours.output)["submissions"]
+    return figures(ours, stock, num, num_stock, jobs, results)
+
+
+def _share(num: int, blocks: int, block: int) -> int:
+    return num * (block + 1) // blocks - num * block // blocks
+
+
+def figures(
+    ours: Measured,
+    stock: Measured,
+    num: int,
+    num_stock: int,
+    jobs: int,
+    results: list[dict],
+) -> dict:
+    """Return ratios, and where the time of one submission goes, in seconds."""
+    parts = {
+        name: statistics.fmean(r["seconds"].get(name, 0) for r in results)
+        for name in ("cells", "checks", "sandbox")
+    }
+    busy = ours.wall_s * jobs / num
+    return {
+        "throughput_ratio": (num / ours.wall_s) / (num_stock / stock.wall_s),
+        "cpu_ratio": (stock.cpu_s / num_stock) / (ours.cpu_s / num),
+        "overhead_s": busy - parts["cells"] - parts["checks"],
+        "peak_mb": ours.peak_mb,
+        "ours_per_s": num / ours.wall_s,
+        "stock_per_s": num_stock / stock.wall_s,
+        "ours_cpu_s": ours.cpu_s / num,
+        "stock_cpu_s": stock.cpu_s / num_stock,
+        "seconds": parts | {"rest": busy - sum(parts.values())},
+        "submissions": num,
+        "stock_submissions": num_stock,
+        "jobs": jobs,
+    }
+
+
+def scaling(sizes: Sequence[int], jobs: int) -> list[dict]:
+    """Return time and memory of ours alone for classes of these sizes."""
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="fovea-bench-") as place:
+        for size in sizes:
+            _say(f"{size} submissions")
+            found = run_ours(make_course(Path(place, str(size)), None, size), jobs)
+            rows.append(
+                {
+                    "submissions": size,
+                    "wall_s": found.wall_s,
+                    "cpu_s": found.cpu_s,
+                    "peak_mb": found.peak_mb,
+                }
+            )
+    return rows
+
+
+def _say(text: str) -> None:
+    print(f"- {text}", file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--submissions", type=int, default=100, metavar="N")
+    parser.add_argument("--stock", type=int, metavar="N", help="how many stock grades")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if options.sizes:
+        found = scaling(options.sizes, options.jobs)
+    else:
+        num_stock = options.stock or max(1, min(12, options.submissions // 4))
+        found = compare(options.submissions, num_stock, options.jobs)
+    if options.json:
+        print(json.dumps(found))
+        return
+    for row in found if isinstance(found, list) else [found]:
+        for name, value in row.items():
+            if name == "seconds":
+                shares = "  ".join(f"{k} {v:.2f}" for k, v in value.items())
+                print(f"{'of one submission':18} {shares}   (seconds of a worker)")
+            else:
+                print(f"{name:18} {value:.3g}" if value % 1 else f"{name:18} {value}")
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Where tasks run: warm workers on this machine, or a dask cluster."""
+
+import platform
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from grader.course import BadInput
+from grader.execution import Task
+from grader.fingerprint import grader_code
+from grader.sandbox import NoSandbox, probe
+from grader.worker import Worker, WorkerFailed
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere; the future's result is the executed notebook's JSON
+    text."""
+
+    def submit(self, task: Task) -> Future: ...
+
+
+class _Threads:
+    """Threads of this process that wait, each for a worker of its own."""
+
+    def __init__(self, jobs: int, enclosed: bool):
+        self.pool = ThreadPoolExecutor(jobs)
+        self.enclosed = enclosed
+        self.own = threading.local()
+        self.workers: list[Worker] = []
+
+    def submit(self, task: Task) -> Future:
+        return self.pool.submit(self._run, task)
+
+    def _run(self, task: Task) -> str:
+        if not hasattr(self.own, "worker"):
+            self.own.worker = Worker(self.enclosed)
+            self.workers.append(self.own.worker)
+        return self.own.worker.run(task)
+
+    def close(self) -> None:
+        # what runs is lost, and graded again next time
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for worker in self.workers:
+            worker.kill()
+        self.pool.shutdown()
+        for worker in self.workers:
+            worker.close()
+
+
+@contextmanager
+def local(jobs: int, sandbox: bool = True) -> Iterator[Executor]:
+    """Yield an executor with ``jobs`` workers on this machine.
+
+    Raises ``BadInput`` if student code should run in a sandbox and there is none.
+    """
+    if sandbox:
+        check_sandbox()
+    threads = _Threads(jobs, sandbox)
+    try:
+        yield threads
+    finally:
+        threads.close()
+
+
+def check_sandbox() -> None:
+    """Raise ``BadInput`` if there is no sandbox on this machine."""
+    try:
+        probe()
+    except NoSandbox as error:
+        raise BadInput(f"{error}") from None
+
+
+@contextmanager
+def dask(
+    address: str, sandbox: bool = True, timeout_s: float = 20
+) -> Iterator[Executor]:
+    """Yield an executor on the dask cluster whose scheduler is at ``address``.
+
+    Its workers decide verdicts, so they have to be trusted.
+    """
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise BadInput(
+            "--dask needs dask's scheduler: pip install 'fovea-course[dask]'"
+        ) from None
+    try:
+        client = Client(address, timeout=timeout_s)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"no dask scheduler answers at {address}: {error}") from None
+    with client:
+        # a worker that is lost takes a task with it; two more may try
+        yield _Cluster(client, sandbox)
+
+
+class _Cluster:
+    def __init__(self, client: Any, enclosed: bool):
+        # a worker that is lost takes a task with it; two more may try
+        self.executor = client.get_executor(pure=False, retries=2)
+        self.enclosed = enclosed
+
+    def submit(self, task: Task) -> Future:
+        text = task.to_json()
+        return self.executor.submit(_run_there, text, self.enclosed, grader_code())
+
+
+_here = threading.local()
+
+
+def _run_there(task: str, enclosed: bool, code: str) -> str:
+    """Run on a worker of the cluster, which keeps one warm worker for each thread."""
+    if code != grader_code():
+        raise WorkerFailed(
+            f"the worker on {platform.node()} has another version of the grader or of"
+            " its checks; bring it to the same commit and start it again"
+        )
+    if not hasattr(_here, "worker"):
+        if enclosed:
+            check_sandbox()
+        _here.worker = Worker(enclosed)
+    return _here.worker.run(Task.from_json(task))

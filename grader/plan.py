@@ -1,0 +1,114 @@
+"""What a graded cell needs: which names are the student's, and which of the
+instructor's own cells have to run before it.
+
+Found from the text of the instructor's notebook alone, so it is the same for all
+students.
+"""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nbformat import NotebookNode
+
+from grader.rebuild import is_graded, is_solution
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What one graded cell needs.
+
+    ``names`` live in the student's process; ``setup`` are the sources of cells that run
+    in the judge's, in this order.
+    """
+
+    names: tuple[str, ...]
+    setup: tuple[str, ...]
+
+
+def plan(source: NotebookNode) -> dict[str, Needs]:
+    """Return what each graded code cell of the instructor's notebook needs, by grade
+    id.
+
+    The names that a solution cell binds are the student's, and so are those of a cell
+    that uses such names. The other cells (data, helpers) are the instructor's, and so
+    is whatever is imported, wherever that stands: a verdict must not be reached with
+    the student's NumPy.
+    """
+    theirs: set[str] = set()
+    ours: list[_Cell] = []
+    needs: dict[str, Needs] = {}
+    for node in source.cells:
+        if node.cell_type != "code":
+            continue
+        cell = _Cell.parse(node.source)
+        if is_graded(node) and not is_solution(node):
+            needs[node.metadata.nbgrader["grade_id"]] = Needs(
+                names=tuple(sorted(cell.read & theirs)),
+                setup=tuple(_setup(cell, ours, theirs)),
+            )
+            continue
+        imports = cell.imports()
+        if is_solution(node) or cell.read & theirs:
+            theirs |= cell.bound - imports.bound
+            ours.append(imports)
+        else:
+            ours.append(cell)
+        theirs -= ours[-1].bound
+    return needs
+
+
+def _setup(cell: "_Cell", ours: Sequence["_Cell"], theirs: set[str]) -> list[str]:
+    wanted, chosen = cell.read - theirs, []
+    for other in reversed(ours):
+        if other.bound & wanted:
+            wanted |= other.read
+            chosen.append(other.source)
+    return chosen[::-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    source: str
+    read: frozenset[str] = frozenset()
+    bound: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, source: str) -> "_Cell":
+        # magics and shell commands are for Jupyter, not for the judge
+        lines = ["" if x.startswith(("%", "!")) else x for x in source.splitlines()]
+        source = "\n".join(lines)
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            return cls(source="")
+        names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        return cls(
+            source=source,
+            read=frozenset(n.id for n in names if isinstance(n.ctx, ast.Load)),
+            bound=frozenset(_bound(tree.body)),
+        )
+
+    def imports(self) -> "_Cell":
+        """Return the imports alone, as a cell of their own."""
+        kinds = (ast.Import, ast.ImportFrom)
+        body = [s for s in ast.parse(self.source).body if isinstance(s, kinds)]
+        source = "\n".join(map(ast.unparse, body))
+        return _Cell(source=source, bound=frozenset(_bound(body)))
+
+
+def _bound(body: Sequence[ast.stmt]) -> set[str]:
+    """Return the names that statements bind in their own scope."""
+    found: set[str] = set()
+    for statement in body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(statement.name)
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                found |= {(a.asname or a.name).split(".")[0] for a in node.names}
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                found.add(node.name)
+    return found
