@@ -218,7 +218,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _attack(options: argparse.Namespace) -> int:
-    from grader.attacks.run import attack_table, choose, try_all
+    from grader.attacks.outcome import attack_table
+    from grader.attacks.run import choose, try_all
 
     attacks = choose(options.only)
     if options.list:

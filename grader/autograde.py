@@ -114,7 +114,7 @@ class _ClassRun:
         self.limits = RunSubmission(config=assignment.course.nbgrader.config).limits
         self.common = class_fingerprint(assignment, self.limits, executor.enclosed)
         # rebuilt notebooks take memory: only a few wait for their turn
-        self.window = 2 * getattr(executor, "jobs", os.cpu_count() or 1)
+        self.window = 2 * executor.jobs
 
     def results(self, students: Sequence[str]) -> Iterator[Result]:
         running: dict[Future, _Started] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from grader import executors
 from grader.autograde import grade_class
 from grader.course import Assignment, BadInput, Course
 from grader.sample import sample_class
@@ -30,9 +31,10 @@ def run_demo(
     _step(f"{num_students} students hand in")
     kinds = {m.student: m for m in sample_class(assignment, num_students, seed)}
     _step("autograde")
-    results = list(
-        tqdm(grade_class(assignment, [], os.cpu_count() or 1), total=num_students)
-    )
+    with executors.local(os.cpu_count() or 1) as executor:
+        grading = grade_class(assignment, [], executor)
+        results = list(tqdm(grading, total=num_students))
+    results.sort(key=lambda result: result.student)
     _step("write feedback")
     for result in tqdm([r for r in results if not r.problem]):
         _must(demo.nbgrader.generate_feedback(name, result.student))
@@ -94,6 +96,7 @@ def _where_next(assignment: Assignment, student: str, kinds: dict[str, str]) -> 
         " so on"
     )
     print(f"gradebook:    {assignment.course.gradebook_path}")
+    print(f"report:       cd {root} && python -m grader report {name}")
     activate = Path(sys.executable).with_name("activate")
     print(f"look around:  cd {root} && . {activate} && jupyter lab")
     print("              then Nbgrader > Formgrader, to grade what a person grades")

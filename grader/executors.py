@@ -18,6 +18,9 @@ class Executor(Protocol):
     """Runs tasks somewhere; the future's result is the executed notebook's JSON
     text."""
 
+    enclosed: bool
+    jobs: int
+
     def submit(self, task: Task) -> Future: ...
 
 
@@ -26,7 +29,7 @@ class _Threads:
 
     def __init__(self, jobs: int, enclosed: bool):
         self.pool = ThreadPoolExecutor(jobs)
-        self.enclosed = enclosed
+        self.jobs, self.enclosed = jobs, enclosed
         self.own = threading.local()
         self.workers: list[Worker] = []
 
@@ -99,7 +102,7 @@ class _Cluster:
     def __init__(self, client: Any, enclosed: bool):
         # a worker that is lost takes a task with it; two more may try
         self.executor = client.get_executor(pure=False, retries=2)
-        self.enclosed = enclosed
+        self.jobs, self.enclosed = sum(client.nthreads().values()), enclosed
 
     def submit(self, task: Task) -> Future:
         text = task.to_json()

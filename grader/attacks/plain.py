@@ -45,12 +45,13 @@ def _run(task: Task) -> str:
         executed = Path(folder, "executed.json")
         child = os.fork()
         if not child:
-            os.chdir(folder)
-            os.environ.update(
-                FOVEA_STUDENT=task.student or "", FOVEA_SECRET=task.secret
-            )
-            executed.write_text(_executed(task.notebook, shell.Shell()))
-            os._exit(0)
+            try:
+                os.chdir(folder)
+                about = {"FOVEA_STUDENT": task.student, "FOVEA_SECRET": task.secret}
+                os.environ.update(about)
+                executed.write_text(_executed(task.notebook, shell.Shell()))
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
         return executed.read_text()
 

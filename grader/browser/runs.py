@@ -44,7 +44,9 @@ class Run:
 
     async def stop(self) -> None:
         """End the process; what it has graded stays graded."""
-        self._task.cancel()
+        # once: a second click must not interrupt the ending
+        if not self._task.cancelling():
+            self._task.cancel()
         await self.wait()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
@@ -82,7 +84,7 @@ class Run:
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(process.wait(), GRACE_S)
             self.pid = None
-        if False:
+        if not self.is_complete:
             last = (said.strip().splitlines() or ["it said nothing"])[-1]
             status = process.returncode
             raise RuntimeError(f"it ended early, with exit status {status}: {last}")

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from types import TracebackType
 from typing import Any
 
 # What is shown of an error: how many frames, how many characters of each.
@@ -169,6 +170,19 @@ def _overwritten(line: str) -> str:
     """Return what a line shows where a carriage return goes back to its start."""
     end = "\r" if line.endswith("\r") else ""
     return line.removesuffix(end).rpartition("\r")[2] + end
+
+
+def shortened(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames in its middle, if it is very long."""
+    frames = []
+    while trace:
+        frames.append(trace)
+        trace = trace.tb_next
+    if len(frames) > MAX_FRAMES:
+        frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
+    for frame in reversed(frames):
+        trace = TracebackType(trace, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return trace
 
 
 def error_output(

@@ -35,7 +35,13 @@ from traitlets import Any as AnyTrait
 from traitlets import Instance, Type, default
 from traitlets.config import Config
 
-from grader.inside.outputs import Collector, OutputLimit, OutStream, error_output
+from grader.inside.outputs import (
+    Collector,
+    OutputLimit,
+    OutStream,
+    error_output,
+    shortened,
+)
 
 INLINE = "matplotlib_inline.backend_inline"
 
@@ -223,6 +229,11 @@ class ZMQInteractiveShell(InteractiveShell):
         super().init_hooks()
         # Help opens beside a notebook, not in it.
         self.set_hook("show_in_pager", page.as_hook(lambda *_, **__: None), 99)
+
+    def _get_exc_info(self, exc_tuple: tuple | None = None) -> tuple:
+        # IPython takes milliseconds to describe a frame; a recursion has thousands
+        kind, error, trace = super()._get_exc_info(exc_tuple)
+        return kind, error, shortened(trace)
 
     def _showtraceback(self, etype: type, evalue: Any, stb: list[str]) -> None:
         self.collector.add(error_output(etype.__name__, str(evalue), stb))

@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
 
 import nbformat
@@ -9,7 +10,8 @@ import pytest
 from grader import __main__ as command_line
 from grader.attacks import Attack, target
 from grader.attacks.corpus import ATTACKS, read
-from grader.attacks.run import Outcome, attack_table, try_all, try_attacks
+from grader.attacks.outcome import Outcome, attack_table
+from grader.attacks.run import try_all, try_attacks
 from grader.checking import VERDICT_MIME
 
 ROOT = Path(__file__).parents[2]
@@ -20,33 +22,23 @@ class Fake:
 
     enclosed = True
 
-    def __init__(self, attacker: dict, follower: dict | None = None, said: str = ""):
+    def __init__(self, attacker: dict, follower: dict | None = None, left: str = "[]"):
         self.points = {"attacker": attacker, "next": follower or {}}
-        self.said = said
+        self.left = left
 
     def submit(self, task) -> Future:
         notebook = nbformat.reads(task.notebook, as_version=4)
         points = target.POINTS | self.points.get(task.student, {})
         for cell in notebook.cells:
-            name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-            name = name.removeprefix("target-").removesuffix("-tests")
-            if cell.cell_type == "code":
-                cell.execution_count = 1
-                text = f"{self.said} left: []" if "left" in cell.source else ""
+            tags = cell.metadata.get("nbgrader", {})
+            if cell.cell_type == "code" and tags.get("grade"):
+                name = tags["grade_id"].removeprefix("target-").removesuffix("-tests")
+                report = {"score": points[name], "max": target.POINTS[name]}
+                data = {VERDICT_MIME: report | {"findings": []}}
+                cell.outputs = [nbformat.v4.new_output("execute_result", data)]
+            elif "left" in cell.source:
+                text = f"left: {self.left}"
                 cell.outputs = [nbformat.v4.new_output("stream", text=text)]
-            if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get(
-                "grade"
-            ):
-                report = {
-                    "score": points[name],
-                    "max": target.POINTS[name],
-                    "findings": [],
-                }
-                cell.outputs = [
-                    nbformat.v4.new_output(
-                        "execute_result", {VERDICT_MIME: report}, execution_count=1
-                    )
-                ]
         future = Future()
         future.set_result(nbformat.writes(notebook))
         return future
@@ -58,7 +50,7 @@ def attack(**more) -> Attack:
 
 
 def outcome(executor, tried: Attack) -> Outcome:
-    (found,) = try_attacks([tried], executor)
+    (found,) = try_attacks([tried], lambda: nullcontext(executor))
     return found
 
 
@@ -115,6 +107,8 @@ def test_gained_points_and_harm_are_reported(monkeypatch):
     wrong = outcome(Fake({"affine": 0}, {"slope": 1}), attack())
     assert wrong.verdict == "HARM"
     assert "the next student is graded wrongly" in attack_table([wrong])
+    dirty = outcome(Fake({"affine": 0}, left="['/tmp/file']"), attack())
+    assert "/tmp/file" in attack_table([dirty])
 
 
 @pytest.mark.slow
@@ -125,7 +119,8 @@ def test_what_changes_or_leaks_is_harm(monkeypatch):
         return path.parents[3]
 
     def spoil(path: Path) -> None:
-        (course(path) / "solutions/01_target/target.ipynb").write_text("{}")
+        source = course(path) / "solutions/01_target/target.ipynb"
+        source.write_text(source.read_text() + " ")
 
     def leak(path: Path) -> None:
         secret = (course(path) / "course_secret").read_text()

@@ -316,10 +316,10 @@ class Held(Quick):
 
     def __init__(self, *held):
         super().__init__()
-        self.held = dict.fromkeys(held)
+        self.held, self.free = dict.fromkeys(held), False
 
     def submit(self, task):
-        if task.student not in self.held:
+        if task.student not in self.held or self.free:
             return super().submit(task)
         self.held[task.student] = (Future(), task)
         return self.held[task.student][0]
@@ -330,6 +330,12 @@ class Held(Quick):
     def release(self, student):
         future, task = self.held[student]
         future.set_result(execute(task))
+
+    def release_all(self):
+        self.free = True
+        for student in self.taken():
+            if not self.held[student][0].done():
+                self.release(student)
 
 
 def test_slow_student_holds_up_nobody(course, release, submit):
@@ -350,15 +356,18 @@ def test_only_a_few_notebooks_wait_for_their_turn(course, release, submit):
     grading = grade_class(course.assignment("01_toy"), [], held)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: [result.student for result in grading])
-        for i, student in enumerate(students):
-            most = min(i + 2 * held.jobs, len(students))
-            while len(held.taken()) < most:
-                assert not waiting.done()
-                time.sleep(0.001)
-            # time enough to take more, if it were to
-            time.sleep(0.3 if i == 0 else 0)
-            assert len(held.taken()) == most
-            held.release(student)
+        try:
+            for i, student in enumerate(students):
+                most = min(i + 2 * held.jobs, len(students))
+                while len(held.taken()) < most:
+                    assert not waiting.done()
+                    time.sleep(0.001)
+                # time enough to take more, if it were to
+                time.sleep(0.3 if i == 0 else 0)
+                assert len(held.taken()) == most
+                held.release(student)
+        finally:
+            held.release_all()
         assert sorted(waiting.result()) == students
 
 

@@ -342,7 +342,7 @@ def test_figures_are_shown_in_any_shell_of_a_child(outputs_of_shell):
 CHANGING = [
     (r"0x[0-9a-f]{6,}", "ADDRESS"),
     (r"/tmp/ipykernel(_\d+)?/\d+\.py|\b\d{6,}\.py", "CELL"),
-    (r"[\d.]+ ?(ns|[µμu]s|ms|s)\b", "TIME"),
+    (r"[\d.]+(e\+\d+)? ?(ns|[µμu]s|ms|s)\b", "TIME"),
     (r"\[\d\d:\d\d<.*?\]", "TIME"),
     (r"\b[0-9a-f]{32}\b", "ID"),
     (r"Thread-\d+", "THREAD"),
