@@ -25,6 +25,12 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seeded(run: Callable, *students: Any, seed: int, data: dict[str, Any]) -> Any:
+    """Seed all generators, then return ``run(*students, **data)``."""
+    seed_all(seed)
+    return run(*students, **data)
+
+
 def watch(function: Callable, /, **arguments: Any) -> tuple[Any, dict[str, Any]]:
     """Call ``function`` with the arguments, in this order, and see what happens
     besides.

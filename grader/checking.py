@@ -58,18 +58,18 @@ class Trusted:
         self.build, self.arguments = build, arguments
         self.model = build(**arguments)
 
+    def __deepcopy__(self, memo: dict) -> Any:
+        # a copy is for student code: the model itself
+        return copy.deepcopy(self.model, memo)
+
 
 # --- where a check meets student code ---
 
 
 def _run_here(function: Callable, students: tuple, data: dict[str, Any]) -> Any:
     """Run beside the student's objects in this very process."""
-    data = {
-        name: copy.deepcopy(value.model if type(value) is Trusted else value)
-        for name, value in data.items()
-    }
     try:
-        return function(*students, **data)
+        return function(*students, **copy.deepcopy(data))
     # a student's function may raise anything, SystemExit included; an interrupt is ours
     except (Exception, SystemExit) as error:
         raise StudentError(type(error).__name__, _text(error)) from None
@@ -301,8 +301,8 @@ class Exercise:
     def _observe(self, functions: tuple, case: dict[str, Any]) -> Any:
         """Return what ``run`` gives beside ``functions``, or the ``StudentError``."""
         try:
-            beside(alongside.seed_all, (), {"seed": 1})
-            return beside(self.run, functions, case)
+            students, data = (self.run, *functions), {"seed": 1, "data": case}
+            return beside(alongside.seeded, students, data)
         except StudentError as error:
             return error
 

@@ -19,7 +19,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from grader import alongside
-from grader.checking import StudentError, Trusted, running
+from grader.checking import Report, StudentError, Trusted, running
 from grader.inside.wire import Tagged
 from grader.plan import Needs
 from grader.student import CellTimeUp, Gone, StudentProcess
@@ -248,7 +248,8 @@ def _run(source: str, space: dict) -> Any:
 
 def _result_output(value: Any) -> dict:
     data = {"text/plain": repr(value)}
-    if hasattr(value, "_repr_mimebundle_"):
+    # of the judge's own class: a student's object could answer with its own verdict
+    if type(value) is Report:
         data = value._repr_mimebundle_()
     return {
         "output_type": "execute_result",

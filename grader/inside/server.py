@@ -125,14 +125,18 @@ class _Server:
             (self.home / name).mkdir()
 
     def state(self) -> dict:
-        """Return how many threads there are here, how many other processes, and
-        files."""
+        """Return all that a student could have changed: what there is besides this
+        process, and what the kernel lets processes of one user set for each other."""
         if not self.enclosed:
             return {"threads": 1, "others": 0}
         processes = {p.name for p in Path("/proc").iterdir() if p.name.isdigit()}
         return {
             "threads": len(list(Path("/proc/self/task").iterdir())),
             "others": len(processes) - 1,
+            "limits": [resource.getrlimit(n) for n in range(resource.RLIM_NLIMITS)],
+            "priority": os.getpriority(os.PRIO_PROCESS, 0),
+            "scheduler": os.sched_getscheduler(0),
+            "processors": sorted(os.sched_getaffinity(0)),
             "files": sum(len(list(f.rglob("*"))) for f in self.writable if f.exists()),
         }
 
