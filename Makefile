@@ -8,7 +8,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 STYLE := $(RUN) -m ruff check . && $(RUN) -m ruff format --check .
 
 .DEFAULT_GOAL := help
-.PHONY: lab test setup system build check import demo clean help
+.PHONY: lab test setup system build check import demo bench clean help
 
 lab: setup ## Open the course in JupyterLab (LAB_ARGS="--no-browser --port=8899")
 	@$(RUN) -m tools.lab $(LAB_ARGS)
@@ -35,6 +35,9 @@ import: setup ## Write a notebook edited in JupyterLab back to authoring/ (NB=pa
 
 demo: setup system ## Grade a made-up class of 20 and print its table of grades
 	@$(RUN) -m grader demo
+
+bench: setup system ## Measure how fast a class is graded, against stock nbgrader (minutes)
+	@$(RUN) -m benchmarks.grading
 
 clean: ## Remove what can be made again; .venv and class folders stay
 	@rm -rf build .pytest_cache .ruff_cache *.egg-info

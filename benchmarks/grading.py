@@ -10,9 +10,11 @@ run in the student's kernel.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -122,27 +124,49 @@ def _memory(process: psutil.Process) -> float:
 # --- the two ways ---
 
 
-def make_course(folder: Path, config: str | None, num: int, first: int = 0) -> Path:
-    """Write a course with a sampled class; ``first`` sets the sample's seed."""
-    course = Course(ROOT)
+def make_course(folder: Path, num: int, seed: int = 0) -> Path:
+    """Write a course with a sampled class."""
     folder.mkdir(parents=True)
-    for kind in ("source", "release"):
-        origin = course.folder(kind)
-        shutil.copytree(origin, folder / origin.relative_to(ROOT))
-    if config is None:
-        shutil.copy(ROOT / "nbgrader_config.py", folder)
-    else:
-        (folder / "nbgrader_config.py").write_text(config)
-    sample_class(Course(folder).assignment(ASSIGNMENT), num, seed=first)
+    _copy_notebooks(Course(ROOT), folder)
+    shutil.copy(ROOT / "nbgrader_config.py", folder)
+    sample_class(Course(folder).assignment(ASSIGNMENT), num, seed)
     return folder
 
 
+def make_stock_course(folder: Path, ours: Path, num: int) -> Path:
+    """Write a course of nbgrader's own kind with the first students of ``ours``."""
+    folder.mkdir(parents=True)
+    _copy_notebooks(Course(ROOT), folder)
+    (folder / "nbgrader_config.py").write_text(STOCK_CONFIG)
+    for origin in sorted((ours / "submitted").iterdir())[:num]:
+        shutil.copytree(origin, folder / "submitted" / origin.name)
+    return folder
+
+
+def _copy_notebooks(course: Course, folder: Path) -> None:
+    for kind in ("source", "release"):
+        origin = course.folder(kind)
+        shutil.copytree(origin, folder / origin.relative_to(ROOT))
+
+
 def run_stock(folder: Path) -> Measured:
-    measure(
-        ["nbgrader", "generate_assignment", ASSIGNMENT, "--create", "--force"], folder
-    )
-    found = measure(["nbgrader", "autograde", ASSIGNMENT, "--create"], folder)
-    return found
+    make = ["nbgrader", "generate_assignment", ASSIGNMENT, "--create", "--force"]
+    measure(make, folder)
+    return measure(["nbgrader", "autograde", ASSIGNMENT, "--create"], folder)
+
+
+def stock_scores(folder: Path) -> dict[tuple[str, str], float]:
+    """Return the automatic points by student and cell, as stock has written them."""
+    query = """
+        select submitted_assignment.student_id, base_cell.name, grade.auto_score
+        from grade join base_cell on base_cell.id = grade.cell_id
+        join submitted_notebook on submitted_notebook.id = grade.notebook_id
+        join submitted_assignment
+            on submitted_assignment.id = submitted_notebook.assignment_id
+    """
+    with contextlib.closing(sqlite3.connect(folder / "gradebook.db")) as connection:
+        rows = connection.execute(query).fetchall()
+    return {(s, cell): score for s, cell, score in rows if score is not None}
 
 
 def run_ours(folder: Path, jobs: int) -> Measured:
@@ -154,20 +178,34 @@ def compare(num: int, num_stock: int, jobs: int) -> dict:
     """Return the figures of ``num`` submissions, ``num_stock`` of them graded both
     ways."""
     blocks = min(3, num_stock)
-    ours, stock, results = Measured(), Measured(), []
+    ours, stock, results, differences = Measured(), Measured(), [], []
     with tempfile.TemporaryDirectory(prefix="fovea-bench-") as place:
         for block in range(blocks):
-            n_stock, n_ours = (
-                _share(num_stock, blocks, block),
-                _share(num, blocks, block),
-            )
+            n_stock = _share(num_stock, blocks, block)
+            n_ours = _share(num, blocks, block)
             _say(f"block {block + 1} of {blocks}: {n_stock} stock, {n_ours} ours")
-            folder = make_course(Path(place, f"s{block}"), STOCK_CONFIG, n_stock, block)
-            stock += run_stock(folder)
-            folder = make_course(Path(place, f"o{block}"), None, n_ours, block)
+            folder = make_course(Path(place, f"ours-{block}"), n_ours, block)
+            other = make_stock_course(Path(place, f"stock-{block}"), folder, n_stock)
+            stock += run_stock(other)
             ours += run_ours(folder, jobs)
-            results += json.loads(ours.output)["submissions"]
-    return figures(ours, stock, num, num_stock, jobs, results)
+            found = json.loads(ours.output)["submissions"]
+            differences += different(found, stock_scores(other))
+            results += found
+    return figures(ours, stock, num, num_stock, jobs, results) | {
+        "differences": differences
+    }
+
+
+def different(results: list[dict], stock: dict[tuple[str, str], float]) -> list[str]:
+    """Return, in words, each cell whose points differ between the two."""
+    return [
+        f"{result['student']} {cell['grade_id']}: {cell['score']:g}, stock {theirs:g}"
+        for result in results
+        for cell in result["cells"]
+        if cell["score"] is not None
+        and (theirs := stock.get((result["student"], cell["grade_id"]))) is not None
+        and theirs != cell["score"]
+    ]
 
 
 def _share(num: int, blocks: int, block: int) -> int:
@@ -210,7 +248,7 @@ def scaling(sizes: Sequence[int], jobs: int) -> list[dict]:
     with tempfile.TemporaryDirectory(prefix="fovea-bench-") as place:
         for size in sizes:
             _say(f"{size} submissions")
-            found = run_ours(make_course(Path(place, str(size)), None, size), jobs)
+            found = run_ours(make_course(Path(place, str(size)), size), jobs)
             rows.append(
                 {
                     "submissions": size,
@@ -247,6 +285,8 @@ def main() -> None:
             if name == "seconds":
                 shares = "  ".join(f"{k} {v:.2f}" for k, v in value.items())
                 print(f"{'of one submission':18} {shares}   (seconds of a worker)")
+            elif name == "differences":
+                print(f"{name:18} {len(value)}", *value, sep="\n  ")
             else:
                 print(f"{name:18} {value:.3g}" if value % 1 else f"{name:18} {value}")
         print()

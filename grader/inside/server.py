@@ -133,7 +133,7 @@ class _Server:
         return {
             "threads": len(list(Path("/proc/self/task").iterdir())),
             "others": len(processes) - 1,
-            "limits": [resource.getrlimit(n) for n in range(resource.RLIM_NLIMITS)],
+            "limits": [resource.getrlimit(n) for n in range(16)],
             "priority": os.getpriority(os.PRIO_PROCESS, 0),
             "scheduler": os.sched_getscheduler(0),
             "processors": sorted(os.sched_getaffinity(0)),

@@ -43,6 +43,9 @@ def serve(sock: socket.socket, shell: Shell) -> None:
             error.path = error.path.removeprefix("['value']")
             reply = {"error": {"kind": "TypeError", "text": str(error)}}
             wire.send(sock, number | reply)
+        # an object may do anything when it is read; nothing was sent yet
+        except Exception as error:
+            wire.send(sock, number | {"error": _described(error)})
 
 
 class _Session:

@@ -154,8 +154,11 @@ class _Writer:
         elif issubclass(kind, np.ndarray):
             array, name = _native(value)
             fortran = array.flags.f_contiguous
-            flat = (array.T if fortran else array).reshape(-1).view(np.uint8)
-            self.buffer("F" if fortran else "C", name, array.shape, flat)
+            flat = (array.T if fortran else array).reshape(-1)
+            # a line, too, may be a view with gaps, or backwards
+            flat = flat if flat.strides == (array.itemsize,) else flat.copy()
+            code = "F" if fortran else "C"
+            self.buffer(code, name, array.shape, flat.view(np.uint8))
         elif issubclass(kind, list):
             self.nest("l", [*list.__iter__(value)])
         elif issubclass(kind, dict):

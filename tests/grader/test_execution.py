@@ -7,12 +7,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import execute, graded, plain, printed, solution, verdicts
-
 from grader.checking import VERDICT_MIME
 from grader.student import Server
+from tests.grader.running import execute, graded, plain, printed, solution, verdicts
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 

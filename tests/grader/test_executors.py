@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -10,10 +9,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import graded, solution
-
 from grader import executors
 from grader.course import BadInput
 from grader.execution import Limits, Task
@@ -21,6 +16,7 @@ from grader.plan import plan
 from grader.sandbox import NoSandbox
 from grader.verdicts import read_verdicts
 from grader.worker import WorkerFailed
+from tests.grader.running import graded, solution
 
 SANDBOXED = [pytest.mark.slow, pytest.mark.sandbox]
 

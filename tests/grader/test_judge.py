@@ -1,17 +1,11 @@
 """What a graded cell can do with a student's objects, and what a student can't."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import execute, graded, plain, printed, solution
-
 from grader.judge import ship
 from grader.student import Server
+from tests.grader.running import execute, graded, plain, printed, solution
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]
 

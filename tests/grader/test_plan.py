@@ -1,13 +1,7 @@
-import sys
-from pathlib import Path
-
 import nbformat
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from running import graded, plain, solution
-
 from grader.plan import plan
+from tests.grader.running import graded, plain, solution
 
 
 def needs(*cells):

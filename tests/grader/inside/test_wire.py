@@ -825,3 +825,14 @@ def test_a_socket_is_left_as_blocking_as_it_was(pair):
     send(pair[0], 1, deadline=soon())
     receive(pair[1], max_bytes=MAX, deadline=soon())
     assert [os.get_blocking(s.fileno()) for s in pair] == [True, True]
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 3), (3, 1), (1, 1, 5), (2, 1, 2)])
+def test_every_way_to_slice_an_array_crosses(shape):
+    base = np.arange(np.prod(shape) * 8.0).reshape(*shape, 8)
+    for step in (1, -1, 3):
+        for index in (0, 7, slice(None, None, step), slice(2, 3), slice(0, 0)):
+            for array in (base[..., index], base[:1, ..., index], base.T[index]):
+                got = crossed(array)
+                assert got.shape == array.shape
+                assert np.array_equal(got, array)
