@@ -133,13 +133,13 @@ def make_course(folder: Path, num: int, seed: int = 0) -> Path:
     return folder
 
 
-def make_stock_course(folder: Path, ours: Path, num: int) -> Path:
-    """Write a course of nbgrader's own kind with the first students of ``ours``."""
+def make_stock_course(folder: Path, ours: Path, students: list[str]) -> Path:
+    """Write a course of nbgrader's own kind with some students of ``ours``."""
     folder.mkdir(parents=True)
     _copy_notebooks(Course(ROOT), folder)
     (folder / "nbgrader_config.py").write_text(STOCK_CONFIG)
-    for origin in sorted((ours / "submitted").iterdir())[:num]:
-        shutil.copytree(origin, folder / "submitted" / origin.name)
+    for student in students:
+        shutil.copytree(ours / "submitted" / student, folder / "submitted" / student)
     return folder
 
 
@@ -176,23 +176,25 @@ def run_ours(folder: Path, jobs: int) -> Measured:
 
 def compare(num: int, num_stock: int, jobs: int) -> dict:
     """Return the figures of ``num`` submissions, ``num_stock`` of them graded both
-    ways."""
-    blocks = min(3, num_stock)
-    ours, stock, results, differences = Measured(), Measured(), [], []
+    ways: half by stock, all by ours, the other half by stock."""
     with tempfile.TemporaryDirectory(prefix="fovea-bench-") as place:
-        for block in range(blocks):
-            n_stock = _share(num_stock, blocks, block)
-            n_ours = _share(num, blocks, block)
-            _say(f"block {block + 1} of {blocks}: {n_stock} stock, {n_ours} ours")
-            folder = make_course(Path(place, f"ours-{block}"), n_ours, block)
-            other = make_stock_course(Path(place, f"stock-{block}"), folder, n_stock)
-            stock += run_stock(other)
-            ours += run_ours(folder, jobs)
-            found = json.loads(ours.output)["submissions"]
-            differences += different(found, stock_scores(other))
-            results += found
+        folder = make_course(Path(place, "ours"), num)
+        students = sorted(p.name for p in (folder / "submitted").iterdir())[:num_stock]
+        halves = [students[::2], students[1::2]]
+        others = [
+            make_stock_course(Path(place, f"stock-{i}"), folder, half)
+            for i, half in enumerate(halves)
+        ]
+        _say(f"stock: {len(halves[0])} submissions")
+        stock = run_stock(others[0])
+        _say(f"ours: {num} submissions")
+        ours = run_ours(folder, jobs)
+        _say(f"stock: {len(halves[1])} submissions")
+        stock += run_stock(others[1])
+        results = json.loads(ours.output)["submissions"]
+        scores = stock_scores(others[0]) | stock_scores(others[1])
     return figures(ours, stock, num, num_stock, jobs, results) | {
-        "differences": differences
+        "differences": different(results, scores)
     }
 
 
@@ -206,10 +208,6 @@ def different(results: list[dict], stock: dict[tuple[str, str], float]) -> list[
         and (theirs := stock.get((result["student"], cell["grade_id"]))) is not None
         and theirs != cell["score"]
     ]
-
-
-def _share(num: int, blocks: int, block: int) -> int:
-    return num * (block + 1) // blocks - num * block // blocks
 
 
 def figures(
@@ -275,7 +273,7 @@ def main() -> None:
     if options.sizes:
         found = scaling(options.sizes, options.jobs)
     else:
-        num_stock = options.stock or max(1, min(12, options.submissions // 4))
+        num_stock = options.stock or max(2, min(12, options.submissions // 4))
         found = compare(options.submissions, num_stock, options.jobs)
     if options.json:
         print(json.dumps(found))
