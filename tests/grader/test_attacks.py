@@ -147,9 +147,11 @@ def test_every_attack_gets_what_it_earns_and_does_no_harm(monkeypatch):
 
 @pytest.mark.slow
 def test_plain_attacks_work_where_checks_run_with_student_code(monkeypatch):
+    # some of them: `python -m grader attack --in-one-process` tries all
     monkeypatch.chdir(ROOT)
-    outcomes = try_all(jobs=2, in_one_process=True)
-    assert len(outcomes) == sum(tried.plain for tried in ATTACKS)
+    some = [tried for tried in ATTACKS if tried.plain][::4]
+    outcomes = try_all(some, jobs=2, in_one_process=True)
+    assert len(outcomes) == len(some) > 10
     weak = [o.attack.name for o in outcomes if o.verdict not in ("GAINED", "HARM")]
     assert weak == []
 

@@ -659,13 +659,14 @@ def line(ax, slope=1.0):
     ax.plot([0, slope])
 fovea.widgets.explore(line, (2, 1), slope=(0.0, 2.0, 0.5))
 # ==== descriptors
+# no results: Jupyter reads descriptors in a thread, so that the order would vary
 import os
-os.write(1, b'written\n')
+_ = os.write(1, b'written\n')
 # ----
-os.system('echo from a program')
+_ = os.system('echo from a program')
 # ----
 import subprocess
-subprocess.run(['sh', '-c', 'echo o; echo e >&2'])
+_ = subprocess.run(['sh', '-c', 'echo o; echo e >&2'])
 # ----
 subprocess.run('echo x', shell=True, capture_output=True, text=True).stdout
 # ==== streams
