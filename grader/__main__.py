@@ -177,16 +177,18 @@ def _report(options: argparse.Namespace) -> int:
 
     assignment = Course.find().assignment(options.assignment)
     report = summarize(assignment.name, load(assignment), options.anonymous)
-    print(json.dumps(report) if options.json else report_table(report))
+    page = None
     if options.html or not options.json:
         name = f"report-{assignment.name}.html"
-        path = options.html or assignment.course.root / "build" / name
+        page = options.html or assignment.course.root / "build" / name
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(report_page(report), encoding="utf-8")
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(report_page(report), encoding="utf-8")
         except OSError as error:
-            raise BadInput(f"no page at {path}: {error.strerror}") from None
-        print(f"page: {path}", file=sys.stderr)
+            raise BadInput(f"no page at {page}: {error.strerror}") from None
+    print(json.dumps(report) if options.json else report_table(report))
+    if page:
+        print(f"page: {page}", file=sys.stderr)
     return GRADED
 
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from grader.course import Assignment, BadInput
-
-GRADEBOOK_WAIT_S = 15
+from grader.recording import GRADEBOOK_WAIT_S
 
 # the last line of a traceback; nbgrader ends with one that only points to those above
 _ERROR = re.compile(r"(?!.*Please see the)[\w.]+(Error|Exception|Damaged)\b")

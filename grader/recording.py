@@ -35,7 +35,10 @@ _RESULTS = sql.Table(
 
 def results(assignment: Assignment) -> list[dict[str, Any]]:
     """Return what ``Result.to_dict`` gave for each recorded submission, by student."""
-    engine = _engine(assignment.course.nbgrader.coursedir.db_url)
+    url = assignment.course.nbgrader.coursedir.db_url
+    if url.startswith("sqlite") and not assignment.course.gradebook_path.exists():
+        return []
+    engine = _engine(url)
     try:
         if not sql.inspect(engine).has_table(_RESULTS.name):
             return []

@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from fovea.plotting import COLORS, Picture, describe, use_style
 from grader.checking import UNANSWERED
 from grader.course import Assignment, BadInput
-from grader.tables import _table as table
+from grader.tables import table
 
 # of fewer students, a figure or a correlation shows chance alone
 ENOUGH_TO_DRAW, ENOUGH_TO_CORRELATE = 5, 10

@@ -87,6 +87,7 @@ class Server:
         self.enclosed = enclosed
         self._inside: sandbox.Enclosed | None = None
         self._control: socket.socket | None = None
+        self._clean: dict | None = None
 
     def close(self) -> None:
         if self._inside:
@@ -95,21 +96,26 @@ class Server:
         self._inside = self._control = None
 
     def start(self) -> None:
-        """Start and warm up, if that is not done yet."""
+        """Start, if that is not done yet, and do not wait for the warm-up."""
         if self._inside:
             return
+        self._clean = None
         self._control, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             self._inside = sandbox.start(
                 SERVER, other, enclosed=self.enclosed, memory_bytes=MEMORY_BYTES
             )
+
+    def _warm_up(self) -> None:
+        self.start()
         try:
-            self._clean = self._hear(WARM_UP_S)
+            # what is told first is how things are before any student
+            self._clean = self._clean or self._hear(WARM_UP_S)
         except (OSError, EOFError) as error:
-            log = self._inside.said()
+            said = self._inside.said()
             self.close()
             raise RuntimeError(
-                f"the sandbox did not start ({type(error).__name__}): {log}"
+                f"the sandbox did not start ({type(error).__name__}): {said}"
             ) from None
 
     @contextmanager
@@ -117,7 +123,7 @@ class Server:
         self, limits: Limits, environment: dict[str, str], tick: Callable[[], None]
     ) -> Iterator["StudentProcess"]:
         """Yield a new student's process; leave nothing of it behind."""
-        self.start()
+        self._warm_up()
         ours, theirs = socket.socketpair()
         try:
             with theirs:

@@ -12,7 +12,7 @@ def check_table(checked: Checked) -> str:
     """Return the verdicts on one notebook as a table, an exercise a row, and what to
     mend."""
     rows = [_verdict_row(verdict) for verdict in checked.verdicts]
-    lines = [_table(("exercise", "points", ""), rows), ""]
+    lines = [table(("exercise", "points", ""), rows), ""]
     lines.append(f"{checked.score:g} of {checked.max_score:g} points")
     manual = sum(v.max_score for v in checked.verdicts if v.score is None)
     if manual:
@@ -39,7 +39,7 @@ def _exercise(verdict: Verdict) -> str:
 
 def class_table(results: Sequence[Result]) -> str:
     """Return the grades of a class as a table, a student a row."""
-    return _table(
+    return table(
         ("student", "points", "late", "what stood out"),
         [_class_row(r) for r in results],
     )
@@ -67,7 +67,7 @@ def _stood_out(result: Result) -> str:
     return "; ".join([*parts, *result.notes])
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return ``rows`` in columns; the last one takes what room there is, and wraps."""
     columns = list(zip(head, *rows, strict=True))
     sizes = [max(map(len, column)) for column in columns[:-1]]

@@ -4,6 +4,8 @@
 its pipes. It lives on between tasks; after a failure it is replaced.
 """
 
+import contextlib
+import importlib
 import json
 import os
 import resource
@@ -102,6 +104,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, hard))
     server = Server(enclosed=sys.argv[1] == "enclosed")
     parent = os.getppid()
+    # while the sandbox warms up, load what the checks will need
+    with contextlib.suppress(sandbox.NoSandbox):  # the first task will tell
+        server.start()
+    importlib.import_module("torch")
 
     def tick() -> None:
         if os.getppid() != parent:
