@@ -14,7 +14,7 @@ import io
 import marshal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -50,10 +50,11 @@ class Judge:
         """
         needs = self.needs.get(grade_id, Needs(names=(), setup=()))
         self.link.begin(student, seconds)
-        for setup in needs.setup:
-            if setup not in self.done:
-                self.done.add(setup)
-                exec(compile(setup, "<set-up>", "exec"), self.space)
+        try:
+            self._set_up(needs.setup)
+        # the instructor's to mend, and no reason to stop a class
+        except Exception as error:
+            return [error_output(error)]
         defined = self.link.defined(list(needs.names))
         for name in needs.names:
             self.space.pop(name, None)
@@ -61,6 +62,12 @@ class Judge:
                 self.space[name] = Proxy(self.link, Tagged("name", name))
         with running(self.link.beside):
             return _execute(source, self.space)
+
+    def _set_up(self, sources: Sequence[str]) -> None:
+        for source in sources:
+            if source not in self.done:
+                exec(compile(source, "<set-up>", "exec"), self.space)
+                self.done.add(source)
 
 
 class _Link:
@@ -187,7 +194,7 @@ def refer(value: Any) -> Tagged | None:
     return ship(value) if kind is FunctionType else None
 
 
-@functools.cache
+@functools.lru_cache(maxsize=512)
 def ship(function: Callable) -> Tagged:
     """Return a function of the checks as text that the student's process can run.
 

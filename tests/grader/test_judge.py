@@ -161,6 +161,18 @@ def test_a_cell_that_catches_everything_does_not_outlive_a_crash(server):
     assert printed(done, 1).startswith("ProcessDied")
 
 
+def test_a_set_up_cell_that_fails_is_an_error_of_the_cells_that_need_it(server):
+    done = execute(
+        server,
+        plain("limit = 1 / 0"),
+        solution("def f(): return 1"),
+        graded("assert f() < limit"),
+        graded("assert f() == 1"),
+    )
+    assert printed(done, 2).startswith("ZeroDivisionError")
+    assert printed(done, 3) == ""
+
+
 def test_students_cannot_touch_the_judges_names(server):
     done = execute(
         server,
