@@ -23,7 +23,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,8 @@ class _Server:
         # one's own process outside a sandbox keeps to the folder it was started in
         self.writable = WRITABLE if enclosed else (Path.cwd(),)
         self.home = self.writable[0]
+        # an environment below /tmp is shown there
+        self.mounted = _mounted() if enclosed else set()
         self.wipe()
 
     def tell(self, message: dict) -> None:
@@ -119,10 +121,18 @@ class _Server:
         for folder in self.writable:
             if folder.exists():
                 folder.chmod(0o755)
-                for entry in folder.iterdir():
+                for entry in list(self._entries(folder)):
                     _remove(entry)
         for name in ("home", "work"):
             (self.home / name).mkdir()
+
+    def _entries(self, folder: Path) -> Iterator[Path]:
+        """Yield what was put into a folder: not what is mounted below it."""
+        for entry in folder.iterdir() if folder.exists() else ():
+            if any(entry in path.parents for path in self.mounted):
+                yield from self._entries(entry)
+            elif entry not in self.mounted:
+                yield entry
 
     def state(self) -> dict:
         """Return all that a student could have changed: what there is besides this
@@ -137,8 +147,14 @@ class _Server:
             "priority": os.getpriority(os.PRIO_PROCESS, 0),
             "scheduler": os.sched_getscheduler(0),
             "processors": sorted(os.sched_getaffinity(0)),
-            "files": sum(len(list(f.rglob("*"))) for f in self.writable if f.exists()),
+            "files": sorted(str(e) for f in self.writable for e in self._entries(f)),
+            "mounted": [path.exists() for path in sorted(self.mounted)],
         }
+
+
+def _mounted() -> set[Path]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return {Path(line.split()[4].replace("\\040", " ")) for line in lines}
 
 
 def _remove(entry: Path) -> None:
