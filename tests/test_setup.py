@@ -310,6 +310,16 @@ def test_where_all_must_run_such_a_skip_is_a_failure(probes: Path):
         assert f"::{name} - FOVEA_REQUIRE_ALL" in summary, summary
 
 
+def test_a_kernel_without_namespaces_is_no_failure(probes: Path):
+    program = probes / "bin" / "unshare"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    (probes / "test_module.py").unlink()
+    summary = run_probes(probes, FOVEA_REQUIRE_ALL="1")
+    assert re.search(r"SKIPPED .* kernel lets no ordinary user", summary), summary
+    assert "test_that_runs - FOVEA_REQUIRE_ALL" not in summary, summary
+
+
 def test_browser_tests_come_last(probes: Path):
     summary = run_probes(probes, PYTEST_ADDOPTS="--collect-only -q")
     ran = re.findall(r"::(\w+)", summary)

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.answers import ASSIGNMENT, NOTEBOOK, answer_of, hand_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.sandbox, pytest.mark.slow]
 
 # a student's id is a folder's name, so it has no slash
 HOSTILE = '<img src=x onerror="document.title=name">'

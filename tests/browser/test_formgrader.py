@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.answers import ASSIGNMENT, NOTEBOOK, answer_of, hand_in, read
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.sandbox, pytest.mark.slow]
 
 WHY = """The sigmoid's slope is at most $\\frac14$, so $L$ layers leave $4^{-L}$:
 

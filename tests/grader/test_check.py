@@ -7,6 +7,8 @@ import pytest
 from grader import __main__ as command_line
 from tests.grader.conftest import RIGHT, answer
 
+pytestmark = pytest.mark.sandbox
+
 
 def check(capsys, *arguments):
     """Run the command; return its exit code, its standard output and its errors."""

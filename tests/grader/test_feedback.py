@@ -24,6 +24,9 @@ from grader.feedback import (
 )
 from tests.grader.conftest import RIGHT, ROOT, answer
 
+# the pages are those of a submission that was graded
+pytestmark = pytest.mark.sandbox
+
 TINY_PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJ"
     "RU5ErkJggg=="

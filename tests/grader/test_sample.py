@@ -72,6 +72,7 @@ def test_every_mistake_can_be_written_into_a_notebook(real_course, name):
 
 
 @pytest.mark.slow
+@pytest.mark.sandbox
 def test_sampled_work_gets_the_grade_it_deserves(real_course, capsys):
     """Right and unusual work scores everything; each mistake made is named."""
     assignment = real_course.assignment("01_backprop")
@@ -90,6 +91,7 @@ def test_sampled_work_gets_the_grade_it_deserves(real_course, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.sandbox
 def test_demo_takes_a_class_from_release_to_feedback(real_course, capsys):
     assert command_line.main(["demo", "--students", "6", "--seed", "2"]) == 0
     printed = capsys.readouterr().out
