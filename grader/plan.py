@@ -48,10 +48,9 @@ def plan(source: NotebookNode) -> dict[str, Needs]:
                 setup=tuple(_setup(cell, ours, theirs)),
             )
             continue
-        imports = cell.imports()
         if is_solution(node) or cell.read & theirs:
-            theirs |= cell.bound - imports.bound
-            ours.append(imports)
+            theirs |= cell.bound
+            ours.append(cell.imports())
         else:
             ours.append(cell)
         theirs -= ours[-1].bound
