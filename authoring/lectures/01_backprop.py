@@ -20,6 +20,7 @@ import torch
 
 from fovea import plotting
 from fovea.data import load
+from fovea.figures.backprop import draw_cut, draw_tangent
 from fovea.plotting import describe
 from fovea.widgets import explore, quiz
 
@@ -75,7 +76,7 @@ ink = (ink - ink.mean(axis=0)) / ink.std(axis=0)
 def draw_score(ax, w_left=0.0, w_top=1.0, bias=0.0):
     """Zeros and nines as points in a plane that a straight line cuts in two."""
     right = ((ink @ [w_left, w_top] + bias > 0) == is_nine).mean()
-    plotting.draw_cut(ax, ink, is_nine, [w_left, w_top], bias, names=("zero", "nine"))
+    draw_cut(ax, ink, is_nine, [w_left, w_top], bias, names=("zero", "nine"))
     ax.set(title=f"{right:.0%} of zeros and nines lie on their own side")
     ax.set(xlabel="ink in the left half (standardized)", ylabel="ink in the top half")
 
@@ -171,7 +172,7 @@ activations = {
 def draw_activation(ax, name="sigmoid", z=2.0):
     """An activation, its slope, and its tangent at one point."""
     function, slope = activations[name]
-    plotting.draw_tangent(ax, function, slope, z)
+    draw_tangent(ax, function, slope, z)
     ax.set_title(f"{name}: at z = {z:.1f} the slope is {slope(z):.4f}")
 
 

@@ -337,7 +337,7 @@ FIRST_TIMES = {
         "torch.autograd.grad(x.sum(), x)\nrepr(x)"
     ),
     "data": (
-        "import io\nimport sklearn.datasets\n"
+        "import io\nimport fovea.data\n"
         "data = torch.utils.data.TensorDataset(torch.zeros(4, 1))\n"
         "for batch in torch.utils.data.DataLoader(data, 2, shuffle=True): pass\n"
         "torch.save(net.state_dict(), file := io.BytesIO())\nfile.seek(0)\n"

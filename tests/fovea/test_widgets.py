@@ -4,8 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from fovea import widgets
-from fovea.plotting import Picture
-from fovea.questions import QUESTIONS
+from fovea.plotting import Picture, use_style
 
 
 def draw_line(ax, slope=1.0, color="black"):
@@ -52,7 +51,7 @@ def test_moving_a_control_redraws_the_figure(shown):
 
     (picture,) = shown.updates
     assert "slope = -2." in picture.alt
-    assert picture.png != explorer.picture.png
+    assert picture.png != shown.outputs[1].png
 
 
 def test_error_of_draw_stops_the_cell_that_made_the_widget():
@@ -87,65 +86,98 @@ def test_draw_without_words_is_refused():
         widgets.explore(lambda ax, x=0: ax, x=(0, 1, 1))
 
 
-SUM = widgets.question("1 + 1?", "2: As it should.", "10: In base 2.", "1.5: No.")
+def draw_pair(axes, width=3, noise=0.1, mirrored=False):
+    """A bar, and its mirror image."""
+    for ax, sign in zip(axes.flat, (1, -1 if mirrored else 1), strict=True):
+        ax.bar(0, sign * width + noise)
+
+
+def test_draw_gets_as_many_axes_as_asked_for():
+    shapes = []
+
+    def draw(axes, x=1):
+        """Nothing."""
+        shapes.append(axes.shape)
+
+    for subplots in ((1, 2), (2, 1), (2, 3)):
+        widgets.explore(draw, subplots=subplots, x=(0, 1, 1))
+
+    assert shapes == [(2,), (2,), (2, 3)]
+
+
+def test_axes_beside_each_other_have_room_for_their_labels():
+    boxes = []
+
+    def draw(axes, x=1):
+        """Four empty plots."""
+        for ax in axes.flat:
+            ax.set(title="Title", xlabel="x", ylabel="height", ylim=(-10, 10))
+        axes[0, 0].figure.canvas.draw()
+        boxes.extend(ax.get_tightbbox() for ax in axes.flat)
+
+    with plt.style.context("default"):
+        use_style()
+        widgets.explore(draw, figsize=(6, 5), subplots=(2, 2), x=(0, 1, 1))
+
+    left, right, below, _ = boxes
+    assert left.x1 < right.x0
+    assert below.y1 < left.y0
+
+
+def test_each_kind_of_range_has_its_control():
+    explorer = widgets.explore(
+        draw_pair,
+        subplots=(1, 2),
+        width=(1, 9, 2),
+        noise=(0.0, 1.0, 1e-4),
+        mirrored=False,
+    )
+
+    kinds = [type(control).__name__ for control in explorer.controls.values()]
+    assert kinds == ["IntSlider", "FloatSlider", "Checkbox"]
+    assert explorer.values() == {"width": 3, "noise": 0.1, "mirrored": False}
+    assert explorer.controls["noise"].readout_format == ".4f"
+    assert explorer.picture.alt.endswith("width = 3, noise = 0.1, mirrored = False.")
+
+
+def test_a_checkbox_redraws(shown):
+    explorer = widgets.explore(draw_pair, subplots=(1, 2), mirrored=False)
+    explorer._ipython_display_()
+
+    explorer.controls["mirrored"].value = True
+
+    (picture,) = shown.updates
+    assert picture.png != shown.outputs[1].png
 
 
 @pytest.mark.parametrize(
-    ("option", "feedback"),
-    [("2", "Right. As it should."), ("10", "Not quite. In base 2.")],
-    ids=["right", "wrong"],
+    "ranges",
+    [
+        {"slope": (2.0, 3.0, 0.5)},
+        {"slope": (0, 3, 2)[:1]},
+        {"color": ["red", "blue"]},
+        {"color": ("black", "red")},
+    ],
+    ids=["outside", "short", "not-in-menu", "tuple-of-words"],
 )
-def test_question_answers_at_once(option, feedback):
-    assert SUM.check(option) == feedback
+def test_a_range_without_the_default_of_draw_is_refused(ranges):
+    (name,) = ranges
+
+    with pytest.raises(ValueError, match=f"{name}: no control of"):
+        widgets.explore(draw_line, **ranges)
 
 
-def test_question_orders_options_so_that_the_right_one_is_not_first():
-    assert list(SUM.reasons) == ["1.5", "10", "2"]
+def test_an_int_slider_for_half_a_default_is_refused():
+    with pytest.raises(ValueError, match=r"noise: .*can start at 0\.1"):
+        widgets.explore(draw_pair, subplots=(1, 2), noise=(0, 2, 1))
 
 
-def test_question_names_its_options_when_asked_for_another():
-    with pytest.raises(ValueError, match="'3'.*'1.5', '10', '2'"):
-        SUM.check("3")
+def test_shown_again_an_explorer_shows_what_its_controls_say(shown):
+    explorer = widgets.explore(draw_line, slope=(-2.0, 2.0, 0.5))
+    explorer._ipython_display_()
+    explorer.controls["slope"].value = -2.0
 
+    explorer._ipython_display_()
 
-def test_question_without_kernel_is_html_and_text():
-    page = SUM._repr_html_()
-
-    assert page.count("<details>") == 3
-    assert "<summary>2</summary><p>Right. As it should.</p>" in page
-    assert repr(SUM).splitlines()[0] == "1 + 1?"
-    assert repr(SUM).endswith("Answer: 2")
-
-
-def test_question_escapes_what_looks_like_html():
-    page = widgets.question("a<b?", "x<y: <i>")._repr_html_()
-
-    assert "a&lt;b?" in page
-    assert "x&lt;y" in page
-    assert "<i>" not in page
-
-
-def test_question_refuses_an_option_without_reason():
-    with pytest.raises(ValueError, match="'4'.*reason"):
-        widgets.question("2 + 2?", "4")
-
-
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_question_of_the_course_has_one_right_option_among_several(name):
-    (asked,) = widgets.quiz(name)
-
-    verdicts = [asked.check(option).startswith("Right.") for option in asked.reasons]
-    assert len(verdicts) == len(QUESTIONS[name]) - 1 > 1
-    assert sum(verdicts) == 1
-
-
-def test_quiz_shows_all_its_questions_in_html_and_text():
-    asked = widgets.quiz("reuse", "layers")
-
-    for shown in (asked._repr_html_(), repr(asked)):
-        assert shown.index("L = p·p + p") < shown.index("How many layers")
-
-
-def test_quiz_of_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match="'layer'.*layers, "):
-        widgets.quiz("layer")
+    assert shown.outputs[-1] == shown.updates[-1]
+    assert "slope = -2." in shown.outputs[-1].alt
