@@ -36,8 +36,9 @@ import: setup ## Write a notebook edited in JupyterLab back to authoring/ (NB=pa
 demo: setup system ## Grade a made-up class of 20 and print its table of grades
 	@$(RUN) -m grader demo
 
-bench: setup system ## Measure how fast a class is graded, against stock nbgrader (minutes)
+bench: setup system ## Measure grading against stock nbgrader, training against Lightning
 	@$(RUN) -m benchmarks.grading
+	@$(RUN) -m benchmarks.training
 
 clean: ## Remove what can be made again; .venv and class folders stay
 	@rm -rf build .pytest_cache .ruff_cache *.egg-info

@@ -186,6 +186,7 @@ def measure(data: Dataset, names: list[str], seeds: int, epochs: int) -> dict:
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             seconds = time.perf_counter() - start
+            print(f"round {seed + 1}, {name}: {seconds:.1f} s", file=sys.stderr)
             if seed >= 0:
                 score = fovea.evaluate(model, data.test, precision="float32")
                 found[name]["seconds"].append(seconds)

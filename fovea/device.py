@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+# Layers that channels-last makes faster
+IMAGE_LAYERS = (nn.Conv2d, nn.ConvTranspose2d)
+
 
 def choose_device(seed: int = 0, num_threads: int | None = None) -> torch.device:
     """Return the fastest device there is, and print which and why.
@@ -50,19 +53,18 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def has_image_layers(model: nn.Module) -> bool:
-    """Tell whether the model has 2-D convolutions, which channels-last makes faster."""
-    layers = (nn.Conv2d, nn.ConvTranspose2d)
-    return any(isinstance(module, layers) for module in model.modules())
+def has_layers(model: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Tell whether a layer of one of these kinds is anywhere in the model."""
+    return any(isinstance(module, kinds) for module in model.modules())
 
 
 def bfloat16_pays(model: nn.Module, device: torch.device) -> bool:
     """Tell whether 16-bit numbers train this kind of model faster, as accurately.
 
-    That was measured for 2-D convolutions on chips that compute with bfloat16
+    That was measured for convolutions on chips that compute with bfloat16
     (``python -m benchmarks.training``); for all else the answer is no.
     """
-    if not has_image_layers(model):
+    if not has_layers(model, *IMAGE_LAYERS, nn.Conv3d):
         return False
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -92,18 +94,20 @@ class Machine:
         half = precision == "bfloat16"
         if precision == "auto":
             half = bfloat16_pays(model, device)
-        return cls(device, half, has_image_layers(model) and device.type != "mps")
+        images = has_layers(model, *IMAGE_LAYERS) and device.type != "mps"
+        return cls(device, half, channels_last=images)
 
     @contextmanager
     def hosting(self, model: nn.Module) -> Iterator[None]:
         """Hold the model on the device and in the faster layout."""
-        layout = torch.channels_last if self.channels_last else torch.preserve_format
-        model.to(self.device, memory_format=layout)
+        model.to(self.device)
+        if self.channels_last:
+            _lay_out(model, torch.channels_last)
         try:
             yield
         finally:
             # So that `view` works on the weights again
-            model.to(memory_format=torch.contiguous_format)
+            _lay_out(model, torch.contiguous_format)
 
     def batches(self, source, batch_size: int, order=None) -> Iterator:
         """Yield ``(X, y)`` on the device, of a split or of a loader's batches."""
@@ -120,3 +124,10 @@ class Machine:
         with torch.autocast(self.device.type, torch.bfloat16, self.bfloat16):
             out = model(X)
         return out.float() if self.bfloat16 and torch.is_tensor(out) else out
+
+
+def _lay_out(model: nn.Module, layout: torch.memory_format) -> None:
+    # Module.to would do so, but refuses the five axes of 3-D convolutions.
+    for weights in model.parameters():
+        if weights.ndim == 4:
+            weights.data = weights.data.contiguous(memory_format=layout)

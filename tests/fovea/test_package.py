@@ -1,5 +1,8 @@
+import doctest
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +48,11 @@ def test_every_name_of_the_package_is_there_and_explained(name):
 def test_a_name_that_is_not_there_is_refused():
     with pytest.raises(AttributeError, match="'fovea' has no attribute 'train'"):
         _ = fovea.train
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in Path(fovea.__file__).parent.glob("*.py"))
+)
+def test_examples_in_docstrings_are_right(name):
+    tried = doctest.testmod(importlib.import_module(f"fovea.{name}"))
+    assert not tried.failed

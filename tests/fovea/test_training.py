@@ -354,6 +354,21 @@ def test_sixteen_bits_and_channels_last_leave_no_trace():
     assert fovea.predict(model, digits().val.X, device="cpu").dtype == torch.float32
 
 
+def test_a_model_may_see_in_two_and_in_three_dimensions():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flat, self.solid = nn.Conv2d(1, 2, 3), nn.Conv3d(1, 2, 1)
+
+        def forward(self, x):
+            return self.flat(x).mean((2, 3)) + self.solid(x[:, None]).mean((2, 3, 4))
+
+    model = Both()
+    X = digits(32).train.X
+    fovea.fit(model, (X, np.zeros(32, np.int64)), num_epochs=1, **QUIET)
+    assert model.solid.weight.is_contiguous()
+
+
 def test_data_and_frozen_weights_stay_as_they_are():
     data = points()
     X, y = data.X.copy(), data.y.copy()
