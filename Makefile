@@ -5,6 +5,8 @@ LAB_ARGS ?=
 NB ?=
 # With PATH, since nbgrader starts programs (alembic) that lie beside its Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
+# A process per core, up to four, each with whole files of tests
+TESTS := $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
 STYLE := $(RUN) -m ruff check . && $(RUN) -m ruff format --check .
 
 .DEFAULT_GOAL := help
@@ -15,7 +17,7 @@ lab: setup ## Open the course in JupyterLab (LAB_ARGS="--no-browser --port=8899"
 
 test: setup system ## Run every check and every test (minutes)
 	@$(STYLE) && $(RUN) -m tools.notebooks check
-	@$(RUN) -m pytest --durations=15
+	@$(TESTS) --durations=15
 
 setup: ## Set up .venv as constraints.txt pins it (PYTHON=python3.13 to choose one)
 	@python3 tools/setup_environment.py --python="$(PYTHON)"
@@ -28,7 +30,7 @@ build: setup ## Build the notebooks from their text in authoring/
 
 check: setup ## Run the fast checks: style, built notebooks, fast tests
 	@$(STYLE) && $(RUN) -m tools.notebooks check
-	@$(RUN) -m pytest -m "not slow and not browser"
+	@$(TESTS) -m "not slow and not browser"
 
 import: setup ## Write a notebook edited in JupyterLab back to authoring/ (NB=path)
 	@$(RUN) -m tools.notebooks import $(NB)

@@ -273,6 +273,28 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path, damage):
     assert path.read_bytes() == damaged
 
 
+def test_whoever_reads_a_checkpoint_gets_a_whole_one(tmp_path, monkeypatch):
+    path = tmp_path / "run.pt"
+    options = {"checkpoint": path, **QUIET}
+    fovea.fit(linear(), points(), num_epochs=1, **options)
+    before = path.read_bytes()
+
+    with path.open("rb") as reader:
+        fovea.fit(linear(), points(), num_epochs=2, **options)
+        assert reader.read() == before
+    before = path.read_bytes()
+
+    def dies(state, file):
+        file.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", dies)
+    with pytest.raises(OSError, match="no space"):
+        fovea.fit(linear(), points(), num_epochs=3, **options)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_checkpoint_never_runs_code(tmp_path):
     path = tmp_path / "run.pt"
     torch.save({"settings": Stop}, path)
@@ -280,7 +302,7 @@ def test_a_checkpoint_never_runs_code(tmp_path):
         fovea.fit(linear(), points(), checkpoint=path, **QUIET)
 
 
-def test_early_stopping_brings_the_best_weights_back():
+def test_early_stopping_brings_the_best_weights_back(tmp_path):
     data = points()
     # Validation that contradicts: the longer it is trained, the worse.
     opposite = Split(data.X, 1 - data.y)
@@ -294,6 +316,13 @@ def test_early_stopping_brings_the_best_weights_back():
     assert len(history) == 4
     loss = fovea.evaluate(model, opposite, device="cpu").loss
     assert loss == pytest.approx(history.val_loss[0])
+    # Also when the best epoch was one before an interruption
+    resumed = linear()
+    options = {"val": opposite, "lr": 0.1, "patience": 3, **QUIET}
+    for num_epochs in (2, 50):
+        options["checkpoint"] = tmp_path / "run.pt"
+        fovea.fit(resumed, data, num_epochs=num_epochs, **options)
+    assert same(resumed, model)
     with pytest.raises(ValueError, match="patience needs validation"):
         fovea.fit(model, data, patience=3, **QUIET)
 
@@ -343,15 +372,20 @@ def test_masks_are_labels_of_every_pixel():
 
 
 def test_sixteen_bits_and_channels_last_leave_no_trace():
-    model = convnet()
-    history = fovea.fit(
-        model, digits(), num_epochs=3, lr=1e-2, precision="bfloat16", **QUIET
-    )
+    data = digits(64)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 10, 6), nn.Flatten())
+
+    def loss(out, y):
+        assert out.dtype == torch.float32
+        return F.cross_entropy(out, y)
+
+    options = {"lr": 1e-2, "precision": "bfloat16", "loss": loss, "num_epochs": 10}
+    history = fovea.fit(model, data, **options, **QUIET)
 
     assert history.train_loss[-1] < history.train_loss[0]
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert all(p.is_contiguous() for p in model.parameters())
-    assert fovea.predict(model, digits().val.X, device="cpu").dtype == torch.float32
+    assert fovea.predict(model, data.val.X, device="cpu").dtype == torch.float32
 
 
 def test_a_model_may_see_in_two_and_in_three_dimensions():
@@ -409,6 +443,30 @@ def test_schedules_stay_between_0_and_1_and_end_low(name):
     peak = factors.index(max(factors))
     assert peak == (300 if name == "one_cycle" else 0)
     assert sorted(factors[peak:], reverse=True) == factors[peak:]
+
+
+def test_a_schedule_is_asked_at_every_step():
+    asked = []
+
+    def schedule(done):
+        asked.append(done)
+        return 0.5
+
+    options = {"num_epochs": 2, "batch_size": 20, "lr": 0.1, "schedule": schedule}
+    history = fovea.fit(linear(), points(40), **options, **QUIET)
+
+    assert asked == [0.0, 0.25, 0.5, 0.75]
+    assert history.lr == [0.05, 0.05]
+
+
+def test_validation_and_what_comes_after_are_in_evaluation_mode():
+    data, model = digits(), convnet(dropout=0.5)
+    history = fovea.fit(model, data, num_epochs=1, lr=0.0, **QUIET)
+    loss = fovea.evaluate(model, data.val, device="cpu").loss
+    assert history.val_loss[0] == pytest.approx(loss)
+
+    fovea.fit(model, data.train, num_epochs=1, **QUIET)
+    assert not any(module.training for module in model.modules())
 
 
 def test_an_unknown_schedule_names_those_there_are():
