@@ -8,7 +8,7 @@ import importlib
 
 _MODULES = {
     "augmentation": ("add_noise", "color_jitter", "random_crop", "random_flip"),
-    "data": ("Dataset", "Split", "load"),
+    "data": ("Dataset", "Split", "is_local", "load"),
     "device": ("choose_device", "set_seed"),
     "downloads": ("DataError", "fetch"),
     "progress": ("History",),

@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from fovea import downloads
 from fovea.downloads import fetch
 
 
@@ -124,6 +125,16 @@ def load(name: str, **options: object) -> Dataset:
         known = inspect.signature(loaders[name]).parameters
         check_choice(f"an option of {name!r}", option, known)
     return loaders[name](**options)
+
+
+def is_local(name: str) -> bool:
+    """Tell whether ``load(name)`` finds all its files here, and downloads nothing.
+
+    >>> is_local("digits")
+    True
+    """
+    folders = {"nuclei": "nuclei_dsb2018", "shakespeare": "text"}
+    return downloads.is_local(folders.get(name, name))
 
 
 def check_choice(what: str, value: str, known: Iterable[str]) -> None:

@@ -46,6 +46,18 @@ def fetch(name: str) -> Path:
     return path
 
 
+def is_local(folder: str) -> bool:
+    """Tell whether all files of a folder in ``downloads.toml`` lie here already."""
+    wanted = {n: f for n, f in _read_table().items() if n.startswith(f"{folder}/")}
+    given = Path(os.environ.get("FOVEA_DATA") or os.devnull)
+    return all(
+        (_cache_folder() / name).exists()
+        or any((given / known).exists() for known in (name, file.get("instead", name)))
+        for name, file in wanted.items()
+        if file["urls"]
+    )
+
+
 @functools.cache
 def _read_table() -> dict[str, dict]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))

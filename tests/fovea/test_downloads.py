@@ -12,6 +12,7 @@ import pooch
 import pytest
 
 from fovea import downloads
+from fovea.data import is_local
 from fovea.downloads import DataError, fetch
 
 CONTENT = bytes(range(256)) * 300
@@ -301,3 +302,27 @@ def _zip(text):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.txt", text)
     return buffer.getvalue()
+
+
+def test_data_are_local_when_every_file_is_there(cache, tmp_path, monkeypatch):
+    assert is_local("digits")
+    assert not is_local("fashion_mnist")
+    names = [n for n in downloads._read_table() if n.startswith("fashion_mnist/")]
+    folder = tmp_path / "given"
+    monkeypatch.setenv("FOVEA_DATA", str(folder))
+    for number, name in enumerate(names):
+        assert not is_local("fashion_mnist")
+        # Some in one place, some in the other
+        path = (folder if number % 2 else tmp_path / "cache") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert is_local("fashion_mnist")
+    assert not is_local("mnist")
+
+
+@pytest.mark.parametrize("file", ["cifar-10-python", "cifar-10-python-small"])
+def test_a_smaller_file_counts_as_well(cache, tmp_path, monkeypatch, file):
+    monkeypatch.setenv("FOVEA_DATA", str(tmp_path))
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / f"{file}.tar.gz").touch()
+    assert is_local("cifar10")
