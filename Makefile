@@ -5,8 +5,8 @@ LAB_ARGS ?=
 NB ?=
 # With PATH, since nbgrader starts programs (alembic) that lie beside its Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
-# A process per core, up to four, each with whole files of tests
-TESTS := $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile
+# A process per core, up to four, each with whole files of tests, browser tests last
+TESTS := $(RUN) -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 STYLE := $(RUN) -m ruff check . && $(RUN) -m ruff format --check .
 
 .DEFAULT_GOAL := help

@@ -5,6 +5,11 @@ import linecache
 import sys
 from collections.abc import Callable
 
+from grader.checking import Mistake
+
+# What a student reads
+FLOAT64 = "float32 in gives float64 out: give results the dtype of the input"
+
 
 def edited(answer: Callable, *edits: tuple[str, str]) -> Callable:
     """Return the function or class ``answer`` with each ``(old, new)`` applied to its
@@ -36,3 +41,24 @@ def edited(answer: Callable, *edits: tuple[str, str]) -> Callable:
 def source_of(answer: Callable) -> str:
     """Return the source of a function or class, edited or not."""
     return getattr(answer, "__edited_source__", None) or inspect.getsource(answer)
+
+
+def table(
+    answer: Callable, *rows: tuple, before: tuple[Callable, ...] = ()
+) -> tuple[Mistake, ...]:
+    """Return mistakes from rows of (name, message, edits…) of one answer.
+
+    ``before`` are right functions that stand before the answer in ``run``.
+    """
+    return tuple(
+        Mistake(name=name, message=message, functions=(*before, edited(answer, *edits)))
+        for name, message, *edits in rows
+    )
+
+
+def in_place(thing: str) -> str:
+    """Return what a student reads whose code changes ``thing``."""
+    return (
+        f"your code changes `{thing}` in place: make a new array, and leave what was"
+        " given"
+    )

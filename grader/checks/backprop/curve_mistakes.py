@@ -2,8 +2,7 @@
 
 from grader.checking import Mistake
 from grader.checks.backprop import answers as right
-from grader.checks.backprop.mistakes import FLOAT64, in_place, table
-from grader.mistakes import edited
+from grader.mistakes import FLOAT64, edited, in_place, table
 
 _SIGMOID = "0.5 * np.tanh(0.5 * x) + 0.5"
 

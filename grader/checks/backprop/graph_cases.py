@@ -5,7 +5,6 @@ The program of a graph is a list of (operation, operands): see ``run_value``.
 
 import numpy as np
 
-from grader.checks.backprop import oracles
 from grader.checks.backprop.cases import normal
 
 
@@ -235,10 +234,3 @@ def parabolas(rng):
             }
         )
     return cases
-
-
-def digits(rng):
-    X, y, X_new, _ = oracles.digits_data()
-    names = rng.permutation(10)
-    seed = int(rng.integers(1000))
-    return [{"X_train": X, "y_train": names[y], "X_new": X_new, "seed": seed}]

@@ -1,7 +1,7 @@
 """Topic 01, known wrong answers: losses."""
 
 from grader.checks.backprop import answers as right
-from grader.checks.backprop.mistakes import FLOAT64, in_place, table
+from grader.mistakes import FLOAT64, in_place, table
 
 l2_loss = table(
     right.l2_loss,

@@ -4,7 +4,7 @@ from grader.checking import Exercise
 from grader.checks.backprop import cases, oracles, runs
 from grader.checks.backprop import loss_mistakes as mistakes
 from grader.checks.backprop import mistakes as layer_mistakes
-from grader.checks.backprop.layers import HANDS_OFF, promise
+from grader.checks.promises import HANDS_OFF, promise
 
 # formulas that differ in rounding, or by a tiny epsilon, are fine at everyday scores
 EVERYDAY = 1e-5

@@ -4,34 +4,8 @@ The same wrong answers, handed in as submissions, test the checks. Here are thos
 affine layer, of the activations made of straight pieces, and of the numerical gradient.
 """
 
-from collections.abc import Callable
-
-from grader.checking import Mistake
 from grader.checks.backprop import answers as right
-from grader.mistakes import edited
-
-
-def table(
-    answer: Callable, *rows: tuple, before: tuple[Callable, ...] = ()
-) -> tuple[Mistake, ...]:
-    """Return mistakes from rows of (name, message, edits…) of one answer.
-
-    ``before`` are right functions that stand before the answer in ``run``.
-    """
-    return tuple(
-        Mistake(name=name, message=message, functions=(*before, edited(answer, *edits)))
-        for name, message, *edits in rows
-    )
-
-
-def in_place(thing: str) -> str:
-    return (
-        f"your code changes `{thing}` in place: make a new array, and leave what was"
-        " given"
-    )
-
-
-FLOAT64 = "float32 in gives float64 out: give results the dtype of the input"
+from grader.mistakes import FLOAT64, in_place, table
 
 affine_forward = table(
     right.affine_forward,

@@ -3,7 +3,7 @@
 from grader.checking import Mistake
 from grader.checks.backprop import answers as right
 from grader.checks.backprop import oracles
-from grader.checks.backprop.mistakes import table
+from grader.mistakes import table
 
 two_layer_net = table(
     right.TwoLayerNet,

@@ -15,7 +15,8 @@ from grader.checking import (
 from grader.checks.backprop import graph_cases as cases
 from grader.checks.backprop import net_mistakes as mistakes
 from grader.checks.backprop import oracles, runs, value_mistakes
-from grader.checks.backprop.layers import promise
+from grader.checks.digits import digits_named
+from grader.checks.promises import promise
 
 
 class PersonalExercise(Exercise):
@@ -199,24 +200,4 @@ gradient_descent = Exercise(
     mistakes=mistakes.gradient_descent,
 )
 
-digits = Exercise(
-    name="digits",
-    run=runs.run_digits,
-    oracle=oracles.digits,
-    properties=(
-        promise(
-            2,
-            "names 80 % of new digits right",
-            cases.digits,
-            "labels",
-            compare=oracles.compare_labels(0.80),
-        ),
-        promise(
-            4,
-            "names 95 % of new digits right",
-            cases.digits,
-            "labels",
-            compare=oracles.compare_labels(0.95),
-        ),
-    ),
-)
+digits = digits_named("digits", {0.80: 2, 0.95: 4})

@@ -7,10 +7,8 @@ computed in float64 and have the dtype of the case's arrays.
 import numpy as np
 import torch
 
-from fovea.data import load
 from fovea.personal import personal_rng
-
-NO_SIDE_EFFECTS = {"changed": [], "warnings": []}
+from grader.checks.promises import NO_SIDE_EFFECTS
 
 
 def _tensors(*arrays):
@@ -323,42 +321,3 @@ def gradient_descent(params, X, y, slopes, rate, num_steps):
     ]
     ends = {n: best + shrink[n] ** num_steps * off[n] for n in off}
     return {"losses": list(map(float, losses)), "params": ends, **NO_SIDE_EFFECTS}
-
-
-def digits_data():
-    """Labelled digits to train on, and digits to name: the same for everybody."""
-    data = load("digits")
-    X = np.concatenate([data.train.X, data.val.X])
-    y = np.concatenate([data.train.y, data.val.y])
-    return X, y, data.test.X, data.test.y
-
-
-def digits(X_train, y_train, X_new, seed):
-    """The labels of the new digits, under the names that y_train gives the classes."""
-    X, y, X_held_out, y_held_out = digits_data()
-    names = {int(true): int(name) for true, name in zip(y, y_train, strict=True)}
-    assert np.array_equal(X, X_train)
-    assert np.array_equal(X_held_out, X_new)
-    return {"labels": np.array([names[int(true)] for true in y_held_out])}
-
-
-def compare_labels(least):
-    """Return a comparison that asks for a share of right labels."""
-
-    def compare(key, seen, expected):
-        seen = np.asarray(seen)
-        if seen.shape == (len(expected), 10):
-            return "ten numbers came back for each digit, where one label is asked for"
-        if seen.shape != expected.shape or seen.dtype.kind not in "iu":
-            return "what came back is not one integer for each new digit"
-        share = (seen == expected).mean()
-        if share >= least:
-            return ""
-        words = (
-            f"{share:.1%} of the held-out digits are right, of {least:.0%} asked for"
-        )
-        if share < 0.2:
-            words += ": that is what guessing gets. Does the loss fall below log 10?"
-        return words
-
-    return compare

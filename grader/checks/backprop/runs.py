@@ -206,8 +206,3 @@ def run_gradient_descent(gradient_descent, params, X, y, slopes, rate, num_steps
     losses, seen = watch(train, X=X, y=y)
     losses = [float(loss) for loss in losses]
     return {"losses": losses, "params": net.params, **seen}
-
-
-def run_digits(classify_digits, X_train, y_train, X_new, seed):
-    """Train on labelled digits and name new ones."""
-    return {"labels": classify_digits(X_train, y_train, X_new, seed)}

@@ -1,7 +1,7 @@
 """Topic 01, known wrong answers: the class Value."""
 
 from grader.checks.backprop import answers as right
-from grader.checks.backprop.mistakes import table
+from grader.mistakes import table
 
 _VALUE = right.Value
 

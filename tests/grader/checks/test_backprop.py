@@ -16,6 +16,7 @@ from grader.checks import backprop
 from grader.checks.backprop import answers as right
 from grader.checks.backprop import net_mistakes, oracles, runs
 from grader.checks.backprop.unusual import UNUSUAL as SAMPLED
+from grader.checks.digits import digits_data
 from grader.mistakes import source_of
 from tests.grader.checks import backprop_afterthoughts as afterthoughts
 from tests.grader.checks import backprop_cells as cells
@@ -423,7 +424,7 @@ def test_what_is_not_a_label_for_each_digit_scores_nothing(answer):
 
 def test_digits_known_by_heart_do_not_help():
     def by_heart(X_train, y_train, X_new, seed):
-        *_, y_held_out = oracles.digits_data()
+        *_, y_held_out = digits_data()
         return y_held_out
 
     assert backprop.digits(by_heart).score == 0
