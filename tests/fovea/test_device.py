@@ -11,13 +11,6 @@ from fovea.device import Machine, choose_device, fastest_device, set_seed
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def threads_kept():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_choice_says_device_reason_threads_and_seed(capsys):
     chosen = choose_device(seed=3, num_threads=1)
 

@@ -3,23 +3,10 @@
 import re
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import pytest
-import torch
-
 import fovea
 from fovea.training import SCHEDULES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fovea.md").read_text()
-
-
-@pytest.fixture(autouse=True)
-def one_thread_and_no_figures():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    plt.close("all")
 
 
 def test_the_lines_train_plot_and_resume(tmp_path, monkeypatch, capsys):

@@ -13,12 +13,6 @@ from tests.fovea.nets import linear, points
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def figures_closed():
-    yield
-    plt.close("all")
-
-
 def history(val=True):
     told = History("accuracy")
     for train, valid in ((2.0, 3.0), (1.0, 0.5), (0.5, 0.75)):

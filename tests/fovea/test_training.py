@@ -20,14 +20,6 @@ from tests.fovea.nets import convnet, digits, linear, points, same, weights
 QUIET = {"show": False, "device": "cpu"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def noise(X, generator):
     return X + 0.1 * torch.randn(X.shape, generator=generator)
 
