@@ -19,8 +19,8 @@ from grader.checks.backprop.unusual import UNUSUAL as SAMPLED
 from grader.checks.digits import digits_data
 from grader.mistakes import source_of
 from tests.grader.checks import backprop_afterthoughts as afterthoughts
-from tests.grader.checks import backprop_cells as cells
 from tests.grader.checks.backprop_unusual import UNUSUAL
+from tests.grader.checks.cells import BACKPROP as cells
 
 CALLS = cells.graded_calls()
 ARGUMENTS = {exercise: arguments for _, _, exercise, arguments in CALLS}

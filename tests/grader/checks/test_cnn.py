@@ -16,7 +16,7 @@ from grader.checks.cnn import oracles, runs
 from grader.checks.cnn.unusual import UNUSUAL as SAMPLED
 from grader.mistakes import source_of
 from tests.grader.checks import cnn_afterthoughts as afterthoughts
-from tests.grader.checks import cnn_cells as cells
+from tests.grader.checks.cells import CNN as cells
 from tests.grader.checks.cnn_unusual import UNUSUAL
 
 CALLS = cells.graded_calls()

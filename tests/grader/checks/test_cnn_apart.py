@@ -11,7 +11,7 @@ from grader.mistakes import source_of
 from grader.rebuild import is_manual, is_solution
 from grader.student import Server
 from grader.verdicts import read_verdict
-from tests.grader.checks import cnn_cells as cells
+from tests.grader.checks.cells import CNN as cells
 from tests.grader.running import execute, graded, solution
 
 pytestmark = [pytest.mark.slow, pytest.mark.sandbox]

@@ -19,7 +19,7 @@ from grader.checks.optimizers import oracles, rule_cases, runs
 from grader.checks.optimizers.unusual import UNUSUAL as SAMPLED
 from grader.mistakes import source_of
 from tests.grader.checks import optimizers_afterthoughts as afterthoughts
-from tests.grader.checks import optimizers_cells as cells
+from tests.grader.checks.cells import OPTIMIZERS as cells
 from tests.grader.checks.optimizers_unusual import UNUSUAL
 
 CALLS = cells.graded_calls()

@@ -6,17 +6,14 @@ original on broad random inputs is no mutant, and is left out; each of the other
 lose points in a check that takes the function.
 """
 
-import contextlib
-import warnings
-
 import numpy as np
 import pytest
 
-from tests.grader.checks import optimizers_cells as cells
 from tests.grader.checks import optimizers_probes as probes
 from tests.grader.checks.backprop_probes import same
+from tests.grader.checks.cells import OPTIMIZERS as cells
 from tests.grader.checks.test_optimizers import CALLS, RULES, scorer
-from tests.grader.mutation import TimeUp, mutants, time_limit
+from tests.grader.mutation import Hunt, TimeUp, time_limit
 
 # A mutant that loops for ever is stopped
 TIME_LIMIT_S = 3
@@ -44,25 +41,9 @@ for _source in cells.solution_sources().values():
         SOURCES[_name] = _source
 
 
-@contextlib.contextmanager
-def quiet():
-    """Let mutants warn and print as they like."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(None):
-        warnings.simplefilter("ignore")
-        yield
-
-
 def behaviour(names, function):
     with time_limit(TIME_LIMIT_S):
         return PROBES[function](names[function], np.random.default_rng(7))
-
-
-def behaves_otherwise(names, function, usual):
-    try:
-        return not same(behaviour(names, function), usual)
-    # whatever ends the probe is another behaviour
-    except (Exception, TimeUp):
-        return True
 
 
 def caught(names, function):
@@ -79,29 +60,7 @@ def caught(names, function):
     return False
 
 
-def survivors_of(function):
-    """Return the number of mutants that behave otherwise, and those never caught."""
-    solved, source = cells.namespace(), SOURCES[function]
-    with quiet():
-        usual = behaviour(solved, function)
-        assert same(behaviour(solved, function), usual)
-        count, survivors = 0, []
-        for name, mutant in mutants(source):
-            names = dict(solved)
-            try:
-                exec(compile(mutant, "<mutant>", "exec"), names)
-            # a class can fail while it is defined
-            except Exception:
-                count += 1
-                continue
-            if behaves_otherwise(names, function, usual):
-                count += 1
-                if not caught(names, function):
-                    survivors.append(name)
-    return count, survivors
-
-
-RESULTS: dict[str, tuple[int, list[str]]] = {}
+HUNT = Hunt(SOURCES, cells.namespace, behaviour, same, caught, SURVIVORS)
 
 
 @pytest.mark.slow
@@ -109,18 +68,9 @@ RESULTS: dict[str, tuple[int, list[str]]] = {}
 def test_mutants_are_caught(function, monkeypatch):
     monkeypatch.delenv("FOVEA_STUDENT", raising=False)
     monkeypatch.setenv("FOVEA_SECRET", "a course")
-    RESULTS[function] = count, survivors = survivors_of(function)
-    explained = [what for where, what in SURVIVORS if where == function]
-    print(f"{function}: {count - len(survivors)} of {count} mutants caught {survivors}")
-    assert sorted(survivors) == sorted(explained)
+    HUNT.try_mutants_of(function)
 
 
 @pytest.mark.slow
 def test_98_of_100_mutants_are_caught():
-    if set(RESULTS) != set(SOURCES):
-        pytest.skip("counts need the tests above, in the same process")
-    total = sum(count for count, _ in RESULTS.values())
-    alive = sum(len(survivors) for _, survivors in RESULTS.values())
-    print(f"mutants caught: {total - alive} of {total} ({1 - alive / total:.1%})")
-    assert total >= 150
-    assert alive <= 0.02 * total
+    HUNT.assert_98_of_100_caught()
