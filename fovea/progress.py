@@ -128,8 +128,8 @@ class Stopwatch:
                 self.compute_s.append(self._now(timed) - ready)
 
     def _now(self, timed: bool) -> float:
-        if timed and self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        if timed and self.device.type in ("cuda", "mps"):
+            getattr(torch, self.device.type).synchronize()
         return time.perf_counter()
 
     def medians(self) -> dict[str, float]:

@@ -140,15 +140,14 @@ def fit(
                     out = machine.run(model, X)
                     value = loss(out, y)
                     # To look at a number makes a GPU wait: seldom there.
-                    if machine.device.type == "cpu" or step % 50 == 49:
+                    seldom = step % 50 == 49 or step == num_steps - 1
+                    if machine.device.type == "cpu" or seldom:
                         diagnosis.expect_finite(machine, model, X, value, epoch, step)
                     _descend(model, stepper, value, clip_norm)
                     tally.add(out.detach(), y, value.detach())
                     screen.show_step(watch)
-                trained, validated = (
-                    tally.score(),
-                    _score(machine, model, val, loss, metric),
-                )
+                trained = tally.score()
+                validated = _score(machine, model, val, loss, metric)
                 history.append(
                     train_loss=trained.loss,
                     train_metric=trained.metric,
@@ -186,7 +185,7 @@ class _Tally:
     def score(self) -> Score:
         sizes, losses, metrics = zip(*self.rows, strict=True)
         weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-        columns = (torch.stack(column).double().cpu() for column in (losses, metrics))
+        columns = (torch.stack(column).cpu().double() for column in (losses, metrics))
         return Score(*((weights * column).sum().item() for column in columns))
 
 
