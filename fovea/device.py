@@ -116,7 +116,7 @@ class Machine:
         for X, y in source:
             X, y = X.to(self.device), y.to(self.device)
             if self.channels_last and X.ndim == 4:
-                X = X.contiguous(memory_format=torch.channels_last)
+                X = X.to(memory_format=torch.channels_last)
             yield X, y
 
     def run(self, model: nn.Module, X: torch.Tensor) -> torch.Tensor:
@@ -130,4 +130,6 @@ def _lay_out(model: nn.Module, layout: torch.memory_format) -> None:
     # Module.to would do so, but refuses the five axes of 3-D convolutions.
     for weights in model.parameters():
         if weights.ndim == 4:
-            weights.data = weights.data.contiguous(memory_format=layout)
+            # `contiguous` would leave the strides of a single channel as they are, and
+            # a step would take half as long again.
+            weights.data = weights.data.to(memory_format=layout)

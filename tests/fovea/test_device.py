@@ -76,3 +76,15 @@ def test_an_older_pytorch_that_cannot_tell_gets_32_bits(monkeypatch):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="'float16'.*'bfloat16'"):
         Machine.of(nn.Linear(1, 1), CPU, "float16")
+
+
+def test_a_single_channel_is_laid_out_like_many():
+    model = nn.Conv2d(1, 8, 3)
+    machine = Machine.of(model, CPU)
+    images = (torch.zeros(4, 1, 6, 6), torch.zeros(4))
+
+    with machine.hosting(model):
+        assert model.weight.stride() == (9, 1, 3, 1)
+        X, _ = next(machine.batches([images], 4))
+        assert X.stride() == (36, 1, 6, 1)
+    assert model.weight.stride() == (9, 9, 3, 1)
