@@ -5,23 +5,14 @@ functions of that group under the names that the notebook gives them. They need 
 than NumPy as ``np``, so that their source can stand in a notebook.
 """
 
-import inspect
-import textwrap
 from collections.abc import Callable
 
 import numpy as np
 
+from grader.checks.unusual import collect_into
+
 UNUSUAL: dict[str, list[tuple[Callable, ...]]] = {}
-
-
-def _unusual(make: Callable[[], tuple[Callable, ...]]) -> Callable:
-    """Register what ``make`` returns, under its name without the words after "__"."""
-    answers = make()
-    for answer in answers:
-        # the functions are indented here, and are not where they will be used
-        answer.__edited_source__ = textwrap.dedent(inspect.getsource(answer))
-    UNUSUAL.setdefault(make.__name__.split("__")[0], []).append(answers)
-    return make
+_unusual = collect_into(UNUSUAL)
 
 
 @_unusual

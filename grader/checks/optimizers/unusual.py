@@ -5,22 +5,14 @@ function alone, under its own name. They need no more than NumPy as ``np``, so t
 their source can stand in a notebook.
 """
 
-import inspect
-import textwrap
 from collections.abc import Callable
 
 import numpy as np
 
+from grader.checks.unusual import collect_into
+
 UNUSUAL: dict[str, list[tuple[Callable]]] = {}
-
-
-def _unusual(make: Callable[[], Callable]) -> Callable:
-    """Register the function or class that ``make`` returns, under its name."""
-    answer = make()
-    # it is indented here, and is not where it will be used
-    answer.__edited_source__ = textwrap.dedent(inspect.getsource(answer))
-    UNUSUAL.setdefault(answer.__name__, []).append((answer,))
-    return make
+_unusual = collect_into(UNUSUAL)
 
 
 @_unusual
