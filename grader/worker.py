@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from grader import sandbox
@@ -40,7 +41,7 @@ class Worker:
         """Return the executed notebook as JSON text; raise ``WorkerFailed``
         otherwise."""
         with self._lock:
-            process = self._started()
+            process = self.start()
             alarm = threading.Timer(task.limits.notebook_s + SPARE_S, process.kill)
             alarm.daemon = True
             alarm.start()
@@ -71,7 +72,8 @@ class Worker:
         with self._lock:
             self._stop()
 
-    def _started(self) -> subprocess.Popen:
+    def start(self) -> subprocess.Popen:
+        """Return the process; start one unless it runs."""
         if self._process is None or self._process.poll() is not None:
             mode = "enclosed" if self.enclosed else "open"
             # one thread: small arrays gain nothing from more, and the same work gives
@@ -82,6 +84,8 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                # never a course's folder, which may vanish, or hold a torch.py
+                cwd=Path(__file__).parents[1],
                 env=dict(os.environ, **dict.fromkeys(names, "1"), PYTHONHASHSEED="0"),
             )
         return self._process

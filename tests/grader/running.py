@@ -30,22 +30,27 @@ def _cell(source: str, **tags) -> NotebookNode:
     return cell
 
 
-def execute(
-    server: Server, *cells: NotebookNode, student: str | None = "ada", **limits: float
-) -> NotebookNode:
-    """Return the executed notebook."""
+def task_of(*cells: NotebookNode, student: str | None = "ada", **limits: float) -> Task:
+    """Return the task that has these cells run."""
     for i, cell in enumerate(cells):
         if "nbgrader" in cell.metadata:
             cell.metadata.nbgrader["grade_id"] = f"t-{i}"
     notebook = nbformat.v4.new_notebook(cells=list(cells))
     defaults = {"call_s": 3, "cell_s": 4, "notebook_s": 60}
-    task = Task(
+    return Task(
         notebook=json.dumps(notebook),
         needs=plan(notebook),
         student=student,
         secret="between us",
         limits=Limits(**defaults | limits),
     )
+
+
+def execute(
+    server: Server, *cells: NotebookNode, student: str | None = "ada", **limits: float
+) -> NotebookNode:
+    """Return the executed notebook."""
+    task = task_of(*cells, student=student, **limits)
     return nbformat.reads(run(Task.from_json(task.to_json()), server), as_version=4)
 
 
