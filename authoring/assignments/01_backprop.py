@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fovea.data import load
+from fovea.open_checks import expect
 from fovea.personal import current_student, personal_rng
 from fovea.plotting import describe, draw_graph, use_style
 
@@ -24,21 +25,10 @@ use_style()
 
 # %% [markdown] role="locked"
 # The open checks share two helpers.
-# The first compares, and tells what arrived, what was expected, and what to look at.
-# The second tries the promises that *every* layer of this assignment makes: float32 in gives float32 out, nothing that was given is changed, a batch of one works, and `backward` leaves its cache alone, so that a second call agrees with the first.
+# `expect` compares, and tells what arrived, what was expected, and what to look at.
+# `expect_promises` tries the promises that *every* layer of this assignment makes: float32 in gives float32 out, nothing that was given is changed, a batch of one works, and `backward` leaves its cache alone, so that a second call agrees with the first.
 
 # %% role="locked"
-def expect(name, got, wanted, look, tolerance=1e-6):
-    """Raise an AssertionError that helps, unless `got` is what is `wanted`."""
-    told = f"{name}\n  arrived:  {{}}\n  expected: {{}}\n  look at:  {look}"
-    assert got is not None, told.format("None", "a value: does it end with `return`?")
-    got, wanted = np.asarray(got), np.asarray(wanted)
-    same_shape = got.shape == wanted.shape
-    assert same_shape, told.format(f"shape {got.shape}", f"shape {wanted.shape}")
-    close = np.allclose(got, wanted, rtol=tolerance, atol=tolerance)
-    assert close, told.format(got, wanted)
-
-
 def expect_promises(forward, backward, *inputs):
     """Try one sample in float32: dtypes, inputs and cache left alone."""
     inputs = [array.astype(np.float32) for array in inputs]

@@ -10,6 +10,7 @@
 # - It takes an evening or two of thinking; the whole notebook computes in under 10 seconds on a laptop CPU.
 #
 # Each exercise has a function to fill in, *open checks* to run as often as you like, and a graded cell.
+# The open checks compare with `expect`, which tells what arrived, what was expected, and what to look at.
 # Hidden checks grade what the docstring promises, over all of the range that it promises, and nothing else.
 # An answer may be written in any way that keeps the promise.
 
@@ -18,21 +19,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fovea.data import load
+from fovea.open_checks import expect
 from fovea.plotting import describe, use_style
 
 use_style()
-
-# %% role="locked"
-def expect(name, got, wanted, look, tolerance=1e-6):
-    """Raise an AssertionError that helps, unless `got` is what is `wanted`."""
-    told = f"{name}\n  arrived:  {{}}\n  expected: {{}}\n  look at:  {look}"
-    assert got is not None, told.format("None", "a value: does it end with `return`?")
-    got, wanted = np.asarray(got), np.asarray(wanted)
-    same_shape = got.shape == wanted.shape
-    assert same_shape, told.format(f"shape {got.shape}", f"shape {wanted.shape}")
-    close = np.allclose(got, wanted, rtol=tolerance, atol=tolerance)
-    assert close, told.format(got, wanted)
-
 
 # %% [markdown] role="locked"
 # ## Minibatches

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 import fovea
 from fovea.data import load
+from fovea.open_checks import expect
 from fovea.plotting import describe, image_grid, use_style
 
 use_style()
@@ -31,20 +32,11 @@ threadpool_limits(1)
 
 # %% [markdown] role="locked"
 # The open checks share three helpers.
-# The first compares, and tells what arrived, what was expected, and what to look at.
-# The second asks PyTorch for an output and its gradients.
-# The third tries the promises that *every* pair of layers here makes: float32 in gives float32 out, nothing that was given is changed, and a second call of `backward` agrees with the first.
+# `expect` compares, and tells what arrived, what was expected, and what to look at.
+# `ask_torch` asks PyTorch for an output and its gradients.
+# `expect_promises` tries the promises that *every* pair of layers here makes: float32 in gives float32 out, nothing that was given is changed, and a second call of `backward` agrees with the first.
 
 # %% role="locked"
-def expect(name, got, wanted, look, tolerance=1e-6):
-    """Raise an AssertionError that helps, unless `got` is what is `wanted`."""
-    told = f"{name}\n  arrived:  {{}}\n  expected: {{}}\n  look at:  {look}"
-    assert got is not None, told.format("None", "a value: does it end with `return`?")
-    got, wanted = np.asarray(got), np.asarray(wanted)
-    assert got.shape == wanted.shape, told.format(f"shape {got.shape}", f"shape {wanted.shape}")
-    assert np.allclose(got, wanted, rtol=tolerance, atol=tolerance), told.format(got, wanted)
-
-
 def ask_torch(function, *arrays):
     """Return function's output, a made-up dout, and the gradients that belong to it."""
     tensors = [torch.tensor(array, requires_grad=True) for array in arrays]

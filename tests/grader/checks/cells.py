@@ -18,8 +18,8 @@ class Cells:
     """
 
     def __init__(self, name: str, *needs: str, beginnings: tuple[str, ...] = ()):
-        self.path = TEXTS / f"{name}.py"
-        self.call = re.compile(rf"^{name[3:]}\.(\w+)\((.*)\)$", re.MULTILINE)
+        self.path, self.topic = TEXTS / f"{name}.py", name[3:]
+        self.call = re.compile(rf"^{self.topic}\.(\w+)\((.*)\)$", re.MULTILINE)
         self.needs, self.beginnings = needs, beginnings
 
     @cached_property

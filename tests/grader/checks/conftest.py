@@ -1,6 +1,8 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
+pytest.register_assert_rewrite("tests.grader.checks.every_topic")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
