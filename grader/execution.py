@@ -28,14 +28,15 @@ NOT_GRADED = "NotGraded"
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One notebook to run, as JSON text, what its graded cells need, and whose work it
-    is (``None``: one's own).
+    """One notebook to run, as JSON text, what its graded cells need, which cells are
+    not needed, and whose work it is (``None``: one's own).
 
     It runs in an empty folder of its own: an assignment is one notebook.
     """
 
     notebook: str
     needs: dict[str, Needs] = field(default_factory=dict)
+    asides: tuple[int, ...] = ()
     student: str | None = None
     secret: str = ""
     limits: Limits = Limits()
@@ -47,10 +48,13 @@ class Task:
     def from_json(cls, text: str) -> "Task":
         data = json.loads(text)
         needs = {
-            name: Needs(names=tuple(n["names"]), setup=tuple(n["setup"]))
+            name: Needs(
+                names=tuple(n["names"]), setup=tuple(n["setup"]), seconds=n["seconds"]
+            )
             for name, n in data.pop("needs").items()
         }
-        return cls(needs=needs, limits=Limits(**data.pop("limits")), **data)
+        asides, limits = tuple(data.pop("asides")), Limits(**data.pop("limits"))
+        return cls(needs=needs, asides=asides, limits=limits, **data)
 
 
 def run(task: Task, server: Server, tick: Callable[[], None] = lambda: None) -> str:
@@ -73,6 +77,7 @@ class _Run:
         # cells that took their process down, and graded cells that have their outputs
         self.stopped: set[int] = set()
         self.judged: set[int] = set()
+        self.asides = set(task.asides)
         self.flags: list[str] = []
         self.seconds = {"cells": 0.0, "checks": 0.0, "sandbox": 0.0}
 
@@ -110,7 +115,7 @@ class _Run:
         self.ran: list[dict] = []
         with self.server.student(self.limits, environment, self.tick) as student:
             for i, cell in enumerate(self.cells):
-                done = i in self.stopped or i in self.judged
+                done = i in self.stopped | self.judged | self.asides
                 if cell["cell_type"] != "code" or done or not cell["source"]:
                     continue
                 if self.left_s <= 0:
@@ -124,7 +129,7 @@ class _Run:
         return True
 
     def _run_cell(self, i: int, cell: dict, student: StudentProcess) -> None:
-        seconds = min(self.limits.cell_s, self.left_s)
+        seconds = min(max(self.limits.cell_s, self._wanted(cell)), self.left_s)
         kind = "checks" if _is_judged(cell) else "cells"
         start = time.monotonic()
         try:
@@ -139,6 +144,12 @@ class _Run:
             spent = time.monotonic() - start
             self.left_s -= spent
             self.seconds[kind] += spent
+
+    def _wanted(self, cell: dict) -> float:
+        """The seconds that the instructor's text gives this graded cell."""
+        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        needs = self.task.needs.get(grade_id) if _is_judged(cell) else None
+        return needs.seconds if needs else 0
 
     def _judge(self, i: int, cell: dict, student: StudentProcess, seconds: float):
         grade_id = cell["metadata"]["nbgrader"]["grade_id"]

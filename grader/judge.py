@@ -49,7 +49,7 @@ class Judge:
         it takes too long.
         """
         needs = self.needs.get(grade_id, Needs(names=(), setup=()))
-        self.link.begin(student, seconds)
+        self.link.begin(student, seconds, needs.seconds)
         try:
             self._set_up(needs.setup)
         # the instructor's to mend, and no reason to stop a class
@@ -73,8 +73,8 @@ class Judge:
 class _Link:
     """Calls into a student's process on behalf of one graded cell, within its time."""
 
-    def begin(self, student: StudentProcess, seconds: float) -> None:
-        self.student = student
+    def begin(self, student: StudentProcess, seconds: float, call_s: float = 0) -> None:
+        self.student, self.call_s = student, max(student.limits.call_s, call_s)
         student.refer = refer
         self.deadline = time.monotonic() + seconds
         self.seconds = seconds
@@ -92,16 +92,15 @@ class _Link:
         return self.student.defined(names, self.left()) if names else set()
 
     def call(self, target: Tagged, arguments, keywords, handles: bool) -> Any:
-        limit = self.student.limits.call_s
-        seconds = min(limit, self.left())
+        seconds = min(self.call_s, self.left())
         try:
             return self.student.call(
                 target, list(arguments), dict(keywords), seconds, handles=handles
             )
         except TimeoutError:
-            if seconds < limit:
+            if seconds < self.call_s:
                 raise self.time_up() from None
-            text = f"it takes more than {limit:g} s"
+            text = f"it takes more than {seconds:g} s"
             raise StudentError("TimeoutError", text) from None
 
     def received(self, value: Any) -> Any:

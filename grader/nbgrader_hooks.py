@@ -9,6 +9,7 @@ converter, which is slow.
 
 import atexit
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from grader.course import Assignment, Course
 from grader.execution import Limits, Task
 from grader.executors import check_sandbox
 from grader.fingerprint import class_fingerprint, fingerprint
-from grader.plan import Needs, plan
+from grader.plan import Needs, asides, plan
 from grader.reading import Damaged, read_cells
 from grader.rebuild import Rebuilt, rebuild
 from grader.recording import Recorder, read_timestamp
@@ -63,12 +64,16 @@ def make_task(
     notebook: NotebookNode, student: str | None, assignment: Assignment, limits: Limits
 ) -> Task:
     """Return the task of running a rebuilt notebook."""
+    source = assignment.source_path.read_bytes()
+    needs = _planned(source)
+    more_s = sum(n.seconds for n in needs.values())
     return Task(
         notebook=json.dumps(notebook),
-        needs=_planned(assignment.source_path.read_bytes()),
+        needs=needs,
+        asides=asides(_parsed(source), notebook),
         student=student,
         secret=assignment.course.secret(),
-        limits=limits,
+        limits=replace(limits, notebook_s=limits.notebook_s + more_s),
     )
 
 

@@ -6,6 +6,7 @@ students.
 """
 
 import ast
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,17 +14,24 @@ from nbformat import NotebookNode
 
 from grader.rebuild import is_graded, is_solution
 
+# the first line of cells of the instructor's that no grade needs
+ASIDE = re.compile(r"# (Open checks?|To look at)\b")
+# what a graded cell says to students is what it gets
+STOPPED = re.compile(r"^# .*\bstopped after (\d+) seconds", re.MULTILINE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
     """What one graded cell needs.
 
     ``names`` live in the student's process; ``setup`` are the sources of cells that run
-    in the judge's, in this order.
+    in the judge's, in this order. The cell, and one call in it, may take ``seconds``,
+    if that is more than any cell may.
     """
 
     names: tuple[str, ...]
     setup: tuple[str, ...]
+    seconds: float = 0
 
 
 def plan(source: NotebookNode) -> dict[str, Needs]:
@@ -46,6 +54,7 @@ def plan(source: NotebookNode) -> dict[str, Needs]:
             needs[node.metadata.nbgrader["grade_id"]] = Needs(
                 names=tuple(sorted(cell.read & theirs)),
                 setup=tuple(_setup(cell, ours, theirs)),
+                seconds=float(stop[1]) if (stop := STOPPED.search(node.source)) else 0,
             )
             continue
         if is_solution(node) or cell.read & theirs:
@@ -55,6 +64,31 @@ def plan(source: NotebookNode) -> dict[str, Needs]:
             ours.append(cell)
         theirs -= ours[-1].bound
     return needs
+
+
+def asides(source: NotebookNode, notebook: NotebookNode) -> tuple[int, ...]:
+    """Return the places of the cells of a rebuilt ``notebook`` that need not run for a
+    grade.
+
+    They are open checks, and what is there to be looked at, exactly as they stand in
+    the instructor's ``source``, if no other cell reads a name that they bind.
+    """
+    ours = {c.source for c in source.cells if c.cell_type == "code" and _is_aside(c)}
+    code = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
+    if not any(cell.source in ours for _, cell in code):
+        return ()
+    cells = {i: _Cell.parse(cell.source) for i, cell in code}
+    return tuple(
+        i
+        for i, cell in code
+        if cell.source in ours
+        and not any(cells[i].bound & cells[j].read for j in cells if j != i)
+    )
+
+
+def _is_aside(cell: NotebookNode) -> bool:
+    rated = is_graded(cell) or is_solution(cell)
+    return not rated and bool(ASIDE.match(cell.source))
 
 
 def _setup(cell: "_Cell", ours: Sequence["_Cell"], theirs: set[str]) -> list[str]:

@@ -139,7 +139,8 @@ def draw_worksheet(numbers):
     shown = ", ".join(f"{name} = {number}" for name, number in numbers.items())
     return describe(ax, f"w and x lead to p, p and b to q, q to r, r and x to s, s and t to e, e to L. {shown}.")
 
-
+# %%
+# To look at: the graph with your numbers
 draw_worksheet(worksheet_numbers(student))
 
 # %% [markdown] role="locked"
@@ -1244,6 +1245,7 @@ backprop.mario_net(MarioNet)
 # Standing still is a strong opponent: whoever predicts that Mario stays where he is has the error that is printed first.
 
 # %%
+# To look at
 frames, next_frame = mario_frames(200, np.random.default_rng(1))
 mario = MarioNet(16, seed=0)
 mario_losses = gradient_descent(mario, frames, next_frame, learning_rate=0.3, num_steps=2000)

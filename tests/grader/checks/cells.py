@@ -1,6 +1,7 @@
 """The cells of an assignment's text: its solutions, its stubs, its graded calls."""
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -43,17 +44,22 @@ class Cells:
                 calls.append((cell.get("grade_id"), points, name, arguments))
         return calls
 
+    def sources(self, released: bool = False) -> Iterator[str]:
+        """The code that defines all solutions, or the stubs that students get."""
+        for cell in self.cells:
+            if cell.role == "solution":
+                yield stub(cell.source) if released else cell.source
+            elif cell.kind == "code" and cell.role in (None, "locked"):
+                if any(word in cell.source for word in self.needs):
+                    yield cell.source
+                elif any(word in cell.source for word in self.beginnings):
+                    yield cell.source.split("\n\n\n")[0]
+
     def namespace(self, released: bool = False) -> dict:
         """The names that all solution cells define, solved or as students get them."""
         names: dict = {"__name__": "notebook"}
-        for cell in self.cells:
-            if cell.role == "solution":
-                exec(stub(cell.source) if released else cell.source, names)
-            elif cell.kind == "code" and cell.role in (None, "locked"):
-                if any(word in cell.source for word in self.needs):
-                    exec(cell.source, names)
-                elif any(word in cell.source for word in self.beginnings):
-                    exec(cell.source.split("\n\n\n")[0], names)
+        for source in self.sources(released):
+            exec(source, names)
         return names
 
 

@@ -3,7 +3,7 @@
 A topic's test module takes them all in, says what it is about, and adds its own:
 
     from tests.grader.checks.every_topic import *  # noqa: F403
-    from tests.grader.checks.every_topic import Topic
+    from tests.grader.checks.topic import Topic
 
     TOPIC = Topic(Cells("04_cnn", "import numpy"))
 
@@ -16,15 +16,11 @@ one for each argument of the graded call.
 
 import ast
 import builtins
-import copy
 import dis
-import functools
-import importlib
 import inspect
-import pickle
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,132 +28,10 @@ import pytest
 
 from grader.checking import Exercise
 from grader.mistakes import source_of
-from tests.grader.checks.cells import Cells
-
-
-class StandIn:
-    """Stands for a student's class; whatever is asked of it, it answers alike."""
-
-    def __init__(self, answer: Callable):
-        self.answer, self.params = answer, {}
-
-    def loss(self, X, y=None):
-        return self.answer(X, y)
-
-    def step(self, value):
-        return self.answer(value)
-
-    def __call__(self, *arguments):
-        return self.answer(*arguments)
-
-
-def stand_in(name: str, answer: Callable) -> Callable:
-    """Return a function of trivial answers, or for a class's name a class of them."""
-    if name[0].isupper():
-        return lambda *sizes, **settings: StandIn(answer)
-    return lambda *arguments, **settings: answer(*arguments)
-
-
-@dataclass(frozen=True)
-class Topic:
-    """What the tests need to know of a topic.
-
-    - ``trains``: exercises that train; they take seconds, and are judged by a number;
-    - ``unlisted``: others without lists of mistakes and of unusual answers;
-    - ``min_mistakes``: how many of them every other exercise names;
-    - ``shared``: exercises whose mistakes are those of another one, tried there;
-    - ``whole``: exercises that ask for whole numbers, so no message may hold one;
-    - ``trivial``: more trivial answers than those below, by name;
-    - ``allowed``: the share of points that (exercise, trivial answer) may get, if not
-      a tenth;
-    - ``stand_in(name, answer)``: what stands for a function or class of that name;
-    - ``num_seeds``: how many courses the mistakes and unusual answers are tried in.
-    """
-
-    cells: Cells
-    trains: Collection[str] = ("digits",)
-    unlisted: Collection[str] = ()
-    min_mistakes: int = 6
-    shared: Mapping[str, str] = field(default_factory=dict)
-    whole: Collection[str] = ()
-    trivial: Mapping[str, Callable] = field(default_factory=dict)
-    allowed: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    stand_in: Callable[[str, Callable], Any] = stand_in
-    num_seeds: int = 2
-
-    @functools.cached_property
-    def calls(self) -> list[tuple[str, float, str, list[str]]]:
-        return self.cells.graded_calls()
-
-    @functools.cached_property
-    def arguments(self) -> dict[str, list[str]]:
-        return {exercise: arguments for _, _, exercise, arguments in self.calls}
-
-    @functools.cached_property
-    def exercises(self) -> dict[str, Exercise]:
-        checks = self.part("grader.checks.{}")
-        return {exercise: getattr(checks, exercise) for exercise in self.arguments}
-
-    @functools.cached_property
-    def solved(self) -> dict:
-        return self.cells.namespace()
-
-    @functools.cached_property
-    def released(self) -> dict:
-        return self.cells.namespace(released=True)
-
-    def part(self, module: str) -> Any:
-        return importlib.import_module(module.format(self.cells.topic))
-
-    def answers(self, exercise: str, names: dict | None = None) -> list:
-        """The arguments of the graded call: the solution's, or those in ``names``."""
-        names = self.solved if names is None else names
-        return [names[argument] for argument in self.arguments[exercise]]
-
-    def compact(self, exercise: str) -> list:
-        """The compact right answers that the mistakes are edits of."""
-        return self.answers(exercise, vars(self.part("grader.checks.{}.answers")))
-
-    # topics live as long as their tests
-    @functools.cache  # noqa: B019
-    def scorer(self, exercise: str) -> Exercise:
-        """The exercise without recognising mistakes, and with an oracle that remembers:
-        both take most of the time, and change no score."""
-        check, known = self.exercises[exercise], {}
-
-        def oracle(**case):
-            key = _key(case)
-            if key not in known or key is None:
-                known[key] = check.oracle(**case)
-            return copy.deepcopy(known[key])
-
-        return replace(check, oracle=oracle, mistakes=())
-
-    @functools.cache  # noqa: B019
-    def namer(self, exercise: str) -> Exercise:
-        """The exercise with recognising mistakes, each of which is run once for all."""
-        check, known = self.exercises[exercise], {}
-
-        class Remembering(type(check)):
-            def _observe(self, functions, case):
-                key = tuple(functions), _key(case)
-                if key not in known or key[1] is None:
-                    known[key] = super()._observe(functions, case)
-                return known[key]
-
-        parts = {field.name: getattr(check, field.name) for field in fields(check)}
-        return Remembering(**parts | {"oracle": self.scorer(exercise).oracle})
-
-    def __hash__(self) -> int:
-        return id(self)
-
-
-def _key(case: dict) -> bytes | None:
-    """Bytes that stand for a case; None for one that pickle doesn't take."""
-    try:
-        return pickle.dumps(case)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return None
+from grader.student import Server
+from grader.verdicts import Verdict, read_verdict
+from tests.grader.checks.topic import Topic
+from tests.grader.running import execute, graded, solution
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -221,7 +95,7 @@ def topic(request):
 
 
 @pytest.fixture(autouse=True)
-def _own_work(monkeypatch):
+def own_work(monkeypatch):
     monkeypatch.delenv("FOVEA_STUDENT", raising=False)
     monkeypatch.setenv("FOVEA_SECRET", "a course")
 
@@ -449,3 +323,65 @@ def test_checks_work_when_sent_as_source_alone(topic, listed):
     exec(inspect.getsource(run), namespace)
     check = replace(topic.scorer(listed), run=namespace[run.__name__])
     assert check(*topic.answers(listed)).findings == ()
+
+
+# --- in two processes, as when a class is graded ---
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def a_class(monkeypatch):
+    monkeypatch.setenv("FOVEA_SECRET", "between us")
+    monkeypatch.setenv("FOVEA_STUDENT", "ada")
+
+
+def judged(topic: Topic, server: Server, exercise: str, answers: list) -> list[Verdict]:
+    """The verdicts on several answers, each a tuple of functions, on top of all right
+    ones, so that those of one exercise can call those of others."""
+    cells = []
+    for functions in answers:
+        sources = [*topic.cells.sources(), *map(source_of, functions)]
+        cells.append(solution("\n".join(sources)))
+        call = f"{topic.cells.topic}.{exercise}({', '.join(topic.arguments[exercise])})"
+        load = f"from grader.checks import {topic.cells.topic}\n"
+        cells.append(graded(load + call, points=topic.exercises[exercise].points))
+    done = execute(server, *cells, call_s=60, cell_s=120, notebook_s=600)
+    return [read_verdict(cell) for cell in done.cells[1::2]]
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("a_class")
+def test_verdicts_in_a_sandbox_are_those_of_one_process(topic, server, unshared):
+    settled = topic.exercises[unshared].mistakes
+    settled = [m for m in settled if m.name not in topic.unsettled]
+    # four of them, and the solution: in one process, all are judged
+    mistakes = settled[:: max(1, len(settled) // 4)]
+    answers = [(), *(mistake.functions for mistake in mistakes)]
+    solved, *verdicts = judged(topic, server, unshared, answers)
+    assert solved.score == solved.max_score, solved.message
+    for mistake, verdict in zip(mistakes, verdicts, strict=True):
+        report = topic.namer(unshared)(*mistake.functions)
+        named = dict.fromkeys(n for f in report.findings for n in f.mistakes)
+        expected = report.score, ", ".join(named)
+        assert (verdict.score, verdict.mistake) == expected, mistake.name
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+@pytest.mark.usefixtures("a_class")
+def test_unusual_answers_for_sampling_earn_all_points_in_a_sandbox(
+    topic, server, group
+):
+    functions = topic.part("grader.checks.{}.unusual").UNUSUAL[group][0]
+    names = {function.__name__ for function in functions}
+    for exercise, arguments in topic.arguments.items():
+        if names & set(arguments):
+            (verdict,) = judged(topic, server, exercise, [functions])
+            assert verdict.score == verdict.max_score, verdict.message

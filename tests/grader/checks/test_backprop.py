@@ -13,8 +13,8 @@ from grader.checks.backprop import net_mistakes, oracles
 from grader.checks.digits import digits_data
 from tests.grader.checks.cells import BACKPROP
 from tests.grader.checks.every_topic import *  # noqa: F403
-from tests.grader.checks.every_topic import StandIn, Topic, stand_in
 from tests.grader.checks.nearest import nearest
+from tests.grader.checks.topic import StandIn, Topic, stand_in
 
 
 class Value(StandIn):

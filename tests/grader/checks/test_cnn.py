@@ -11,8 +11,8 @@ from grader.checks.cnn import oracles
 from grader.checks.cnn.unusual import UNUSUAL as SAMPLED
 from tests.grader.checks.cells import CNN
 from tests.grader.checks.every_topic import *  # noqa: F403
-from tests.grader.checks.every_topic import Topic
 from tests.grader.checks.nearest import nearest
+from tests.grader.checks.topic import Topic
 
 TOPIC = Topic(
     CNN,
@@ -23,6 +23,8 @@ TOPIC = Topic(
         "count_parameters",
         "count_operations",
     ],
+    # its gradient depends on who gets it at ties, where two right poolings may differ
+    unsettled=["first relu forgotten on the way back"],
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:Lazy modules")

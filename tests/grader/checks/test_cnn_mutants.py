@@ -6,15 +6,13 @@ original on broad random inputs is no mutant, and is left out; each of the other
 lose points in a check that takes the function.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from grader.checks import cnn
 from tests.grader.checks import cnn_probes as probes
 from tests.grader.checks.cells import CNN as cells
-from tests.grader.mutation import Hunt, TimeUp, time_limit
+from tests.grader.checks.test_cnn import TOPIC
+from tests.grader.mutation import Hunt, time_limit
 
 # A mutant that loops for ever is stopped
 TIME_LIMIT_S = 3
@@ -71,7 +69,6 @@ SOURCES = {
     for source in cells.solution_sources().values()
     if f"def {name}(" in source or f"class {name}:" in source
 }
-CALLS = cells.graded_calls()
 
 
 def behaviour(names, function):
@@ -79,34 +76,14 @@ def behaviour(names, function):
         return PROBES[function](names, np.random.default_rng(7))
 
 
-def caught(names, function):
-    """Tell whether some check that takes the function takes points off."""
-    for _, _, exercise, arguments in CALLS:
-        if function in arguments:
-            functions = [names[argument] for argument in arguments]
-            if any(loses(check, functions) for check in parts(exercise)):
-                return True
-    return False
-
-
-def parts(exercise):
-    """The check, property by property: most mutants fall at once."""
-    check = replace(getattr(cnn, exercise), mistakes=())
-    # what is timed takes longest
-    for prop in sorted(check.properties, key=lambda prop: bool(prop.hint)):
-        yield replace(check, properties=(prop,))
-
-
-def loses(check, functions):
-    try:
-        with time_limit(TIME_LIMIT_S):
-            return check(*functions).score < check.points
-    except TimeUp:
-        return True
-
-
 HUNT = Hunt(
-    SOURCES, cells.namespace, behaviour, probes.same, caught, SURVIVORS, every=EVERY
+    SOURCES,
+    cells.namespace,
+    behaviour,
+    probes.same,
+    TOPIC.catches,
+    SURVIVORS,
+    every=EVERY,
 )
 
 

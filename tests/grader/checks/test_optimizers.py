@@ -9,8 +9,9 @@ from grader.checks import optimizers
 from grader.checks.optimizers import oracles, rule_cases, runs
 from tests.grader.checks.cells import OPTIMIZERS
 from tests.grader.checks.every_topic import *  # noqa: F403
-from tests.grader.checks.every_topic import Topic, noisy
+from tests.grader.checks.every_topic import noisy
 from tests.grader.checks.nearest import nearest
+from tests.grader.checks.topic import Topic
 
 TOPIC = Topic(
     OPTIMIZERS,
