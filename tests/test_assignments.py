@@ -1,17 +1,14 @@
-"""Every notebook of the course, run as its users do; ``--durations`` prints times."""
+"""Every assignment, graded as its users do; ``--durations`` prints times."""
 
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from grader.check import check_notebook
 from grader.course import Course
 from grader.execution import Limits
 
 ROOT = Path(__file__).parents[1]
-LECTURES = sorted((ROOT / "lectures").glob("*.ipynb"))
 ASSIGNMENTS = Course(ROOT).assignments()
 # those with numbers that are drawn for each student
 PERSONAL = [
@@ -24,19 +21,8 @@ pytestmark = pytest.mark.slow
 
 
 def test_there_is_something_to_run():
-    assert LECTURES
     assert ASSIGNMENTS
     assert PERSONAL
-
-
-@pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.stem)
-def test_lecture_runs_from_top_to_bottom_without_a_warning(path, tmp_path):
-    notebook = nbformat.read(path, as_version=4)
-    resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=300, resources=resources).execute()
-    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    stderr = [o.text for o in outputs if o.get("name") == "stderr"]
-    assert stderr == []
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
