@@ -3,10 +3,13 @@
 import copy
 import functools
 import importlib
+import io
 import pickle
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+import torch
 
 from grader.checking import Exercise
 from tests.grader.checks.cells import Cells
@@ -104,9 +107,9 @@ class Topic:
     # topics live as long as their tests
     @functools.cache  # noqa: B019
     def scorer(self, exercise: str) -> Exercise:
-        """The exercise without recognising mistakes, and with an oracle that remembers:
-        both take most of the time, and change no score."""
-        check, known = self.exercises[exercise], {}
+        """The exercise without recognising mistakes, with an oracle that remembers and
+        cases that are drawn once: these take most of the time, and change no score."""
+        check, known = _drawn_once(self.exercises[exercise]), {}
 
         def oracle(**case):
             key = _key(case)
@@ -119,7 +122,7 @@ class Topic:
     @functools.cache  # noqa: B019
     def namer(self, exercise: str) -> Exercise:
         """The exercise with recognising mistakes, each of which is run once for all."""
-        check, known = self.exercises[exercise], {}
+        check, known = self.scorer(exercise), {}
 
         class Remembering(type(check)):
             def _observe(self, functions, case):
@@ -129,7 +132,7 @@ class Topic:
                 return known[key]
 
         parts = {field.name: getattr(check, field.name) for field in fields(check)}
-        return Remembering(**parts | {"oracle": self.scorer(exercise).oracle})
+        return Remembering(**parts | {"mistakes": self.exercises[exercise].mistakes})
 
     def catches(self, names: dict, function: str) -> bool:
         """Tell whether some check that takes the function, as it is among ``names``,
@@ -160,9 +163,39 @@ class Topic:
         return id(self)
 
 
+def _drawn_once(check: Exercise) -> Exercise:
+    """The exercise with cases that are drawn once for each seed."""
+
+    def once(cases: Callable) -> Callable:
+        known: dict = {}
+
+        def drawn(rng):
+            state = repr(rng.bit_generator.state)
+            if state not in known:
+                known[state] = cases(rng)
+            return known[state]
+
+        return drawn
+
+    by = {prop.cases: once(prop.cases) for prop in check.properties}
+    properties = (replace(prop, cases=by[prop.cases]) for prop in check.properties)
+    return replace(check, properties=tuple(properties))
+
+
+class _Pickler(pickle.Pickler):
+    """Makes equal bytes of equal tensors, which PyTorch's own way does not."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return tuple, ((value.detach().numpy(), value.requires_grad),)
+        return NotImplemented
+
+
 def _key(case: dict) -> bytes | None:
     """Bytes that stand for a case; None for one that pickle doesn't take."""
+    file = io.BytesIO()
     try:
-        return pickle.dumps(case)
+        _Pickler(file).dump(case)
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
+    return file.getvalue()
