@@ -342,7 +342,7 @@ for radius in (0.8, 1.0, 1.2):
     ax.semilogy(gradient_norms(radius * matrix, np.ones(50), 60), label=f"spectral radius {radius}")
 ax.set(title="The spectral radius decides how far a gradient gets", xlabel="steps back", ylabel="norm of the gradient")
 ax.legend()
-describe(ax, "Three lines on a logarithmic scale: falling for radius 0.8, level for 1, rising for 1.2.");
+describe(ax, "Three lines on a logarithmic scale: falling for radius 0.8, level for 1, rising for 1.2.")
 
 # %% [markdown] role="locked"
 # ## The LSTM
@@ -1022,7 +1022,7 @@ for ax, (name, query) in zip(axes[1:], queries.items(), strict=True):
 for ax in axes:
     ax.set_axis_off()
 print(read_caption(scene.captions[0]))
-describe(fig, "A scene of coloured shapes, and three maps of attention, each bright where its colour is.");
+describe(fig, "A scene of coloured shapes, and three maps of attention, each bright where its colour is.")
 
 # %% [markdown] role="locked"
 # ## A long memory
@@ -1136,6 +1136,7 @@ rnn_lstm.long_memory(long_memory)
 # How far does it carry? The cell below trains a network for longer sequences with `fovea.fit`, which moves it to a GPU where there is one: there 400 steps and more units, here 40.
 
 # %%
+# To look at
 class LastLogits(nn.Module):
     """A reader for `fovea.fit`: logits alone, whole sequences."""
 

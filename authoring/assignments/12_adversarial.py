@@ -402,7 +402,9 @@ def check_pgd():
     assert not starts[0].equal(starts[2]), "two seeds lead to the same start"
     assert not starts[0].equal(x), "with rng, the attack starts at a random point"
     for start in starts:
-        assert ((start - x).abs() <= 0.1 + 1e-9).all() and (start - x).min() < -0.05 < 0.05 < (start - x).max(), "the start is not spread over the ball"
+        assert ((start - x).abs() <= 0.1 + 1e-9).all(), "the start leaves the ball"
+        spread = (start - x).min() < -0.05 < 0.05 < (start - x).max()
+        assert spread, "the start is not spread over the ball"
         assert ((start >= 0) & (start <= 1)).all(), "the start leaves [0, 1]"
     expect_house_rules(lambda model, x: pgd(model, x, ZERO, 0.1, 0.06, 2))
 
@@ -647,6 +649,7 @@ for name, net in {"plain": plain_net, "loud": loud_net}.items():
 # Clothes are harder to tell apart than digits: here $\varepsilon$ is half of what it was.
 
 # %%
+# To look at
 if fovea.is_local("fashion_mnist"):
     large = load("fashion_mnist", num_train=2_000 if device.type == "cpu" else 50_000)
 else:

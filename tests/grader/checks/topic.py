@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
-from grader.checking import Exercise
+from grader.checking import Exercise, Trusted
 from tests.grader.checks.cells import Cells
 from tests.grader.mutation import TimeUp, time_limit
 
 # what one property may take on a mutant that loops for ever; training takes a while
 TIME_LIMIT_S, TRAINING_LIMIT_S = 3, 60
+
+SETTING = bool | int | float | str | tuple | None
 
 
 class StandIn:
@@ -183,12 +185,24 @@ def _drawn_once(check: Exercise) -> Exercise:
 
 
 class _Pickler(pickle.Pickler):
-    """Makes equal bytes of equal tensors, which PyTorch's own way does not."""
+    """Makes equal bytes of equal tensors and models, which PyTorch's way does not."""
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             return tuple, ((value.detach().numpy(), value.requires_grad),)
+        if isinstance(value, torch.nn.Module):
+            return tuple, (list(map(_parts_of, value.modules())),)
+        if isinstance(value, Trusted):
+            return tuple, ((value.build.__qualname__, value.arguments, value.model),)
         return NotImplemented
+
+
+def _parts_of(module: torch.nn.Module) -> tuple:
+    """The kind of a module, its own tensors and settings."""
+    own = vars(module)
+    tensors = [own["_parameters"], own["_buffers"]]
+    settings = {k: v for k, v in own.items() if isinstance(v, SETTING)}
+    return type(module).__qualname__, tensors, settings
 
 
 def _key(case: dict) -> bytes | None:
