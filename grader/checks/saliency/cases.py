@@ -135,7 +135,7 @@ with_noise = Map(
 
 def smoothgrad_exact(rng):
     """Without noise, with an image of one colour, and for one sample, too."""
-    flat = without_noise.case(rng, build_relu, (2, 4, 4), 2)
+    flat = without_noise.case(rng, build_smooth, (2, 4, 4), 2)
     flat["given"]["x"][1] = 0.25
     flat["given"]["x"] = flat["given"]["x"][1:]
     flat["given"]["y"] = flat["given"]["y"][1:]
@@ -214,8 +214,10 @@ def integrated_nets(rng):
 
 
 def integrated_default(rng):
-    """Fifty steps, as nothing is said of them."""
+    """Fifty steps, as nothing is said of them, for a class that is not predicted."""
     case = integrated.case(rng, build_relu, (2, 3, 3))
+    given = case["given"]
+    given["y"] = case["model"].model(given["x"]).argmin(dim=1)
     return [{**case, "options": {}, "same_as": {"steps": 50}}]
 
 
@@ -315,6 +317,7 @@ def occlusion_float32(rng):
     return [
         _occluded.case(rng, build_smooth, (3, 4, 5), dtype=torch.float32),
         _occluded.case(rng, build_relu, (1, 4, 4), dtype=torch.float32),
+        _occluded.case(rng, build_linear, (2, 5, 4), dtype=torch.float32),
     ]
 
 

@@ -53,10 +53,24 @@ def _apart(corner, plan: "Plan") -> int:
 def _plan(rng, shape, size, place=None, **more) -> Plan:
     """Return a plan with a random place, which is another one when it is transposed."""
     corners = _corners(shape, size)
-    places = [(i, j) for i, j in corners if abs(i - j) >= size]
+    places = [c for c in corners if abs(c[0] - c[1]) >= size and _tells(c, shape, size)]
     place = place or places[rng.integers(len(places))]
     decoys = [c for c in corners if _distance(c, place) > size]
     return Plan(shape, size, place, decoys[rng.integers(len(decoys))], **more)
+
+
+def _tells(place, shape, size) -> bool:
+    """Tell whether the place of a flat index, split by the image's width in place of
+    the map's, is a wrong answer."""
+    _, _, width = shape
+    split = divmod(place[0] * (width - size + 1) + place[1], width)
+    return 2 * _common(split, place, size) < size**2
+
+
+def _common(a, b, size) -> int:
+    """How many pixels two squares share."""
+    i, j = (max(size - abs(int(m) - int(n)), 0) for m, n in zip(a, b, strict=True))
+    return i * j
 
 
 def _colors(channels: int) -> np.ndarray:
@@ -192,11 +206,7 @@ def _compare(key, seen, expected):
         return "row and column are not two ints"
     if any(n < 0 or n + size > side for n, side in zip(found, shape, strict=True)):
         return "the block is not wholly inside the image"
-    sides = [
-        max(size - abs(int(n) - start), 0)
-        for n, start in zip(found, place, strict=True)
-    ]
-    if sides[0] * sides[1] >= size**2 / 2:
+    if 2 * _common(found, place, size) >= size**2:
         return ""
     return "the block that was found covers less than half of the patch"
 

@@ -26,8 +26,11 @@ def clip_percentiles(rng):
 
 
 def clip_signed(rng):
-    """Maps with negative entries, too."""
-    return [_clip(normal(rng, 6, 7)), _clip(normal(rng, 5, 4), q=80)]
+    """Maps with negative entries, too, the largest among them."""
+    maps = [normal(rng, 6, 7), normal(rng, 5, 4)]
+    for signed in maps:
+        signed[2, 1] = -9.0
+    return [_clip(maps[0]), _clip(maps[1], q=80)]
 
 
 def clip_flat(rng):
@@ -43,6 +46,7 @@ def clip_flat(rng):
 def clip_float32(rng):
     wanted = normal(rng, 7, 8).abs().requires_grad_()
     single = normal(rng, 6, 5, dtype=torch.float32)
+    single[1, 3] = -9.0
     return [_clip(single), _clip(wanted, q=95), _clip(single.abs().requires_grad_())]
 
 
@@ -79,9 +83,12 @@ def patches_wide(rng):
 
 def patches_number(rng):
     """One patch, more than there are, one image, one cell."""
+    more = _patches(rng, 2, 2, (2, 2), (2, 3), unit=1, k=20)
+    # the two best are in one image
+    more["given"]["activations"][1, 1] += 9
     return [
         _patches(rng, 2, 2, (3, 2), (2, 2), unit=1, k=1),
-        _patches(rng, 2, 2, (2, 2), (2, 3), unit=1, k=20),
+        more,
         _patches(rng, 1, 3, (4, 3), (2, 2), unit=2),
         _patches(rng, 4, 2, (1, 1), (3, 4), unit=1, k=3),
         _patches(rng, 1, 1, (1, 1), (2, 2)),
@@ -92,6 +99,8 @@ def patches_tied(rng):
     """Activations that are all negative, and some of which tie."""
     negative = _patches(rng, 3, 2, (3, 3), (2, 2), unit=1)
     negative["given"]["activations"] -= 20
+    # the best of them are in one image
+    negative["given"]["activations"][1] += 9
     tied = _patches(rng, 3, 2, (3, 4), (2, 2), unit=1, k=7)
     levels = torch.tensor(rng.integers(0, 3, tied["given"]["activations"].shape))
     tied["given"]["activations"] = levels.double()
@@ -133,7 +142,11 @@ def neighbours_number(rng):
 def neighbours_own(rng):
     """A query that is among the features, and features that tie."""
     own = _neighbours(rng, 25, 6, k=3)
-    own["given"]["query"] = own["given"]["features"][11].clone()
+    query = own["given"]["query"] = own["given"]["features"][11].clone()
+    # close ones, in an order that no other distance gives
+    close = torch.zeros(4, 6, dtype=torch.float64)
+    close[0, :2], close[1, 0], close[2, 0], close[3, :2] = 0.008, 0.012, 0.014, 0.011
+    own["given"]["features"][[20, 3, 15, 7]] = query + close
     tied = _neighbours(rng, 24, 2, k=8)
     tied["given"]["features"] = torch.tensor(np.round(rng.normal(size=(24, 2))))
     tied["given"]["query"] = torch.zeros(2, dtype=torch.float64)

@@ -242,7 +242,7 @@ top_patches = table(
     (
         "in place",
         in_place("activations"),
-        ("    places =", "    values.clamp_(min=-1)\n    places ="),
+        ("    places =", "    activations.detach().mul_(2)\n    places ="),
     ),
 )
 
