@@ -61,7 +61,8 @@ def _step_backward(name, gates, points):
                 promise(p, f"returns the right `{grad}`", plain, grad)
                 for p, grad in zip(each, grads, strict=True)
             ),
-            promise(extreme, _SATURATED, saturated, *grads, "warnings"),
+            # float32 knows 1 - h² of a saturated h to few digits
+            promise(extreme, _SATURATED, saturated, *grads, "warnings", rtol=1e-3),
             promise(float32, "keeps float32", small, *grads),
             promise(left, _LEFT, plain, *grads, "what forward got", *_AGAIN),
         ),
