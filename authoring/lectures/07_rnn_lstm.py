@@ -849,7 +849,7 @@ quiz("rnn-kind", "rnn-task", "lstm-bias", "rnn-shared")
 # - An LSTM's cell is multiplied by forget gates alone; near one, they carry values and gradients over hundreds of steps.
 # - A state can ask an image where to look, word by word.
 #
-# In the assignment you write `rnn_step_forward` and `rnn_step_backward`, `rnn_forward` and `rnn_backward`, the same four for the LSTM, `word_embedding_forward`, `temporal_softmax_loss`, and a captioner.
+# In the assignment you write `rnn_step_forward` and `rnn_step_backward`, `rnn_forward` and `rnn_backward`, the same four for the LSTM, `word_embedding_forward`, `temporal_softmax_loss`, `sample` and `attend`, and train a network that remembers over 100 steps.
 #
 # ## Exercises
 #
