@@ -1,15 +1,11 @@
-"""Mutants of a piece of Python: small edits of its syntax tree, one at a time; and the
-hunt for those of a topic's solution that its hidden checks don't catch."""
+"""Mutants of a piece of Python: small edits of its syntax tree, one at a time; and a
+time limit for those that loop for ever."""
 
 import ast
 import copy
 import signal
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from itertools import islice
-
-import pytest
+from contextlib import contextmanager
 
 OPERATORS = {
     ast.Add: [ast.Sub, ast.Mult],
@@ -180,81 +176,3 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
-
-
-class Hunt:
-    """Which mutants of a solution the hidden checks catch, and which not.
-
-    A mutant whose ``behaviour(names, function)`` is the same as before is none, and is
-    left out; each of the others has to be ``caught(names, function)``: some check that
-    takes the function takes points off. ``survivors`` are those that may live, as
-    {(function, what was done): reason}; only each ``every``th mutant is tried.
-    """
-
-    def __init__(
-        self,
-        sources: dict[str, str],
-        namespace: Callable[[], dict],
-        behaviour: Callable,
-        same: Callable,
-        caught: Callable,
-        survivors: dict[tuple[str, str], str] | None = None,
-        every: int = 1,
-    ):
-        self.sources, self.namespace = sources, namespace
-        self.behaviour, self.same, self.caught = behaviour, same, caught
-        self.survivors, self.every = survivors or {}, every
-        self.results: dict[str, tuple[int, list[str]]] = {}
-
-    def try_mutants_of(self, function: str) -> None:
-        """Assert that no mutant of the function survives without a reason."""
-        with _quiet():
-            count, alive = self._survivors_of(function)
-        self.results[function] = count, alive
-        explained = [what for where, what in self.survivors if where == function]
-        print(f"{function}: {count - len(alive)} of {count} mutants caught {alive}")
-        assert sorted(alive) == sorted(explained)
-
-    def _survivors_of(self, function: str) -> tuple[int, list[str]]:
-        solved, count, alive = self.namespace(), 0, []
-        usual = self.behaviour(solved, function)
-        assert self.same(self.behaviour(solved, function), usual)
-        tried = mutants(self.sources[function])
-        for name, mutant in islice(tried, 0, None, self.every):
-            names = dict(solved)
-            try:
-                exec(compile(mutant, "<mutant>", "exec"), names)
-            # a class can fail while it is defined
-            except Exception:
-                count += 1
-                continue
-            if self._behaves_otherwise(names, function, usual):
-                count += 1
-                if not self.caught(names, function):
-                    alive.append(name)
-        return count, alive
-
-    def _behaves_otherwise(self, names: dict, function: str, usual) -> bool:
-        try:
-            return not self.same(self.behaviour(names, function), usual)
-        # whatever ends the probe is another behaviour
-        except (Exception, TimeUp):
-            return True
-
-    def assert_98_of_100_caught(self) -> None:
-        """Assert it of all functions together, of at least 150 mutants."""
-        if set(self.results) != set(self.sources):
-            pytest.skip("counts need the tests above, in the same process")
-        total = sum(count for count, _ in self.results.values())
-        alive = sum(len(alive) for _, alive in self.results.values())
-        print(f"mutants caught: {total - alive} of {total} ({1 - alive / total:.1%})")
-        assert total >= 150
-        assert alive <= 0.02 * total
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let mutants warn and print as they like."""
-    with warnings.catch_warnings(), redirect_stdout(None):
-        warnings.simplefilter("ignore")
-        yield

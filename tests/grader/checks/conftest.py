@@ -1,7 +1,9 @@
 import pytest
 from threadpoolctl import threadpool_limits
 
-pytest.register_assert_rewrite("tests.grader.checks.every_topic")
+pytest.register_assert_rewrite(
+    "tests.grader.checks.every_topic", "tests.grader.checks.hunting"
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
