@@ -287,7 +287,9 @@ class Exercise:
         for prop in self.properties:
             if prop.cases not in runs:
                 cases = prop.cases(_rng(self.name, prop.name))
-                runs[prop.cases] = _Run(cases, self._observe_all(functions, cases))
+                observed = self._observe_all(functions, cases)
+                expected = [self.oracle(**copy.deepcopy(case)) for case in cases]
+                runs[prop.cases] = _Run(cases, observed, expected)
         faults = {}
         for prop in self.properties:
             if found := self._faults(prop, runs[prop.cases]):
@@ -309,8 +311,7 @@ class Exercise:
     def _faults(self, prop: Property, run: "_Run") -> dict[str, str]:
         """Return, for each key that disagrees in some case, how it disagrees."""
         faults: dict[str, str] = {}
-        for case, seen in zip(run.cases, run.observed, strict=True):
-            expected = self.oracle(**copy.deepcopy(case))
+        for seen, expected in zip(run.observed, run.expected, strict=True):
             for key in prop.keys:
                 fault = _fault(key, seen, expected, prop)
                 if fault and key not in faults:
@@ -344,30 +345,31 @@ class Exercise:
         self, mistake: Mistake, props: list, faults: dict, runs: dict
     ) -> set[tuple[str, str]]:
         """Return which faults the mistake would have brought about just so."""
+        explained = set()
         with running(_run_here):
-            made = {
-                cases: self._observe_all(mistake.functions, runs[cases].cases)
-                for cases in {prop.cases for prop in props}
-            }
-        return {
-            (prop.name, key)
-            for prop in props
-            for key in faults[prop]
-            if all(
-                _alike(key, a, b, prop.rtol)
-                for a, b in zip(
-                    made[prop.cases], runs[prop.cases].observed, strict=True
-                )
-            )
-        }
+            for cases in {prop.cases for prop in props}:
+                left = [(p, k) for p in props if p.cases is cases for k in faults[p]]
+                run = runs[cases]
+                for case, seen in zip(run.cases, run.observed, strict=True):
+                    # most mistakes are out after one case
+                    if left:
+                        made = self._observe(mistake.functions, case)
+                        left = [
+                            (prop, key)
+                            for prop, key in left
+                            if _alike(key, made, seen, prop.rtol)
+                        ]
+                explained |= {(prop.name, key) for prop, key in left}
+        return explained
 
 
 @dataclass(frozen=True)
 class _Run:
-    """The cases of a property, and what came back from each."""
+    """The cases of a property, what came back from each, and what should have."""
 
     cases: list[dict[str, Any]]
     observed: list[Any]
+    expected: list[dict[str, Any]]
 
     @property
     def unanswered(self) -> bool:

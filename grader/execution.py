@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from grader.cells import grade_id, is_judged
 from grader.judge import Judge, error_output
 from grader.outputs import harmless
 from grader.plan import Needs
@@ -104,7 +105,7 @@ class _Run:
             cell["source"] = "".join(cell["source"])
             if cell["cell_type"] == "code":
                 cell["outputs"], cell["execution_count"] = [], None
-                if _is_judged(cell):
+                if is_judged(cell):
                     text = "the run ended before this cell"
                     cell["outputs"] = [_error(NOT_GRADED, text)]
 
@@ -130,16 +131,16 @@ class _Run:
 
     def _run_cell(self, i: int, cell: dict, student: StudentProcess) -> None:
         seconds = min(max(self.limits.cell_s, self._wanted(cell)), self.left_s)
-        kind = "checks" if _is_judged(cell) else "cells"
+        kind = "checks" if is_judged(cell) else "cells"
         start = time.monotonic()
         try:
-            if _is_judged(cell):
+            if is_judged(cell):
                 self._judge(i, cell, student, seconds)
             else:
                 self._ask(cell, student, seconds)
         except (CellTimeUp, TimeoutError):
             self._flag(cell, "TimeLimit", f"the cell took more than {seconds:g} s")
-            self.judged |= {i} if _is_judged(cell) else set()
+            self.judged |= {i} if is_judged(cell) else set()
         finally:
             spent = time.monotonic() - start
             self.left_s -= spent
@@ -147,15 +148,13 @@ class _Run:
 
     def _wanted(self, cell: dict) -> float:
         """The seconds that the instructor's text gives this graded cell."""
-        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
-        needs = self.task.needs.get(grade_id) if _is_judged(cell) else None
+        needs = self.task.needs.get(grade_id(cell)) if is_judged(cell) else None
         return needs.seconds if needs else 0
 
     def _judge(self, i: int, cell: dict, student: StudentProcess, seconds: float):
-        grade_id = cell["metadata"]["nbgrader"]["grade_id"]
         # calls have their own clocks; this one is for what the judge computes itself
         with _alarm(seconds + 10):
-            outputs = self.judge.grade(grade_id, cell["source"], student, seconds)
+            outputs = self.judge.grade(grade_id(cell), cell["source"], student, seconds)
         cell["outputs"], cell["execution_count"] = outputs, i + 1
         self.judged.add(i)
 
@@ -187,15 +186,8 @@ class _Run:
             " not reached"
         )
         for i, cell in enumerate(self.cells[start:], start):
-            if _is_judged(cell) and i not in self.judged | self.stopped:
+            if is_judged(cell) and i not in self.judged | self.stopped:
                 self._flag(cell, "TimeLimit", text)
-
-
-def _is_judged(cell: dict) -> bool:
-    """Tell whether the judge runs this cell: the instructor's, and worth points."""
-    tags = cell["metadata"].get("nbgrader", {})
-    code = cell["cell_type"] == "code"
-    return code and bool(tags.get("grade")) and not tags.get("solution")
 
 
 def _error(name: str, text: str) -> dict:

@@ -31,8 +31,8 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import GetGrades
 from traitlets import Bool
 
+from grader.cells import is_judged
 from grader.checking import VERDICT_MIME
-from grader.rebuild import is_graded, is_manual
 from grader.verdicts import read_verdict
 
 # --- formulas -------------------------------------------------------------------------
@@ -340,7 +340,7 @@ class ForStudents(Preprocessor):
     ) -> tuple[NotebookNode, ResourcesDict]:
         secrets: set[str] = set()
         for cell in nb.cells:
-            if cell.cell_type == "code" and is_graded(cell) and not is_manual(cell):
+            if is_judged(cell):
                 secrets |= hide_tests(cell)
         for cell in nb.cells:
             for output in cell.get("outputs", []):

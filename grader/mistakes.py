@@ -1,5 +1,6 @@
 """Wrong answers, written as small edits of right ones."""
 
+import functools
 import inspect
 import linecache
 import sys
@@ -38,6 +39,7 @@ def edited(answer: Callable, *edits: tuple[str, str]) -> Callable:
     return made
 
 
+@functools.lru_cache(maxsize=1024)  # to find a class, Python parses its module
 def source_of(answer: Callable) -> str:
     """Return the source of a function or class, edited or not."""
     return getattr(answer, "__edited_source__", None) or inspect.getsource(answer)

@@ -6,13 +6,16 @@ students.
 """
 
 import ast
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nbformat import NotebookNode
+from grader.cells import grade_id, is_graded, is_judged, is_solution
 
-from grader.rebuild import is_graded, is_solution
+if TYPE_CHECKING:  # it takes a second, and workers start without
+    from nbformat import NotebookNode
 
 # the first line of cells of the instructor's that no grade needs
 ASIDE = re.compile(r"# (Open checks?|To look at)\b")
@@ -34,7 +37,7 @@ class Needs:
     seconds: float = 0
 
 
-def plan(source: NotebookNode) -> dict[str, Needs]:
+def plan(source: "NotebookNode") -> dict[str, Needs]:
     """Return what each graded code cell of the instructor's notebook needs, by grade
     id.
 
@@ -50,8 +53,8 @@ def plan(source: NotebookNode) -> dict[str, Needs]:
         if node.cell_type != "code":
             continue
         cell = _Cell.parse(node.source)
-        if is_graded(node) and not is_solution(node):
-            needs[node.metadata.nbgrader["grade_id"]] = Needs(
+        if is_judged(node):
+            needs[grade_id(node)] = Needs(
                 names=tuple(sorted(cell.read & theirs)),
                 setup=tuple(_setup(cell, ours, theirs)),
                 seconds=float(stop[1]) if (stop := STOPPED.search(node.source)) else 0,
@@ -66,27 +69,29 @@ def plan(source: NotebookNode) -> dict[str, Needs]:
     return needs
 
 
-def asides(source: NotebookNode, notebook: NotebookNode) -> tuple[int, ...]:
+def asides(source: "NotebookNode", notebook: "NotebookNode") -> tuple[int, ...]:
     """Return the places of the cells of a rebuilt ``notebook`` that need not run for a
     grade.
 
     They are open checks, and what is there to be looked at, exactly as they stand in
-    the instructor's ``source``, if no other cell reads a name that they bind.
+    the instructor's ``source``, if no cell that runs reads a name that they bind.
     """
     ours = {c.source for c in source.cells if c.cell_type == "code" and _is_aside(c)}
     code = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
     if not any(cell.source in ours for _, cell in code):
         return ()
     cells = {i: _Cell.parse(cell.source) for i, cell in code}
-    return tuple(
+    idle = {i for i, cell in code if cell.source in ours}
+    while needed := {
         i
-        for i, cell in code
-        if cell.source in ours
-        and not any(cells[i].bound & cells[j].read for j in cells if j != i)
-    )
+        for i in idle
+        if any(cells[i].bound & cells[j].read for j in cells.keys() - idle)
+    }:
+        idle -= needed
+    return tuple(sorted(idle))
 
 
-def _is_aside(cell: NotebookNode) -> bool:
+def _is_aside(cell: "NotebookNode") -> bool:
     rated = is_graded(cell) or is_solution(cell)
     return not rated and bool(ASIDE.match(cell.source))
 
@@ -107,6 +112,8 @@ class _Cell:
     bound: frozenset[str] = frozenset()
 
     @classmethod
+    # most cells are the same in all submissions
+    @functools.lru_cache(maxsize=4096)
     def parse(cls, source: str) -> "_Cell":
         # magics and shell commands are for Jupyter, not for the judge
         lines = ["" if x.startswith(("%", "!")) else x for x in source.splitlines()]

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import nbformat
 from nbformat import NotebookNode
 
+from grader.cells import grade_id, is_graded, is_ordinary, is_solution
+
 
 @dataclass
 class Rebuilt:
@@ -34,24 +36,6 @@ def rebuild(
     ``grader.reading.read_cells`` gives.
     """
     return _Rebuilding(source, release, submitted).run()
-
-
-def is_solution(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("solution"))
-
-
-def is_graded(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("nbgrader", {}).get("grade"))
-
-
-def is_manual(cell: NotebookNode) -> bool:
-    """Tell whether a person gives the points of this cell."""
-    return is_graded(cell) and (is_solution(cell) or cell.cell_type != "code")
-
-
-def is_ordinary(cell: NotebookNode) -> bool:
-    """Tell whether nbgrader leaves this cell to the student."""
-    return "nbgrader" not in cell.metadata
 
 
 class _Rebuilding:
@@ -91,13 +75,11 @@ class _Rebuilding:
             self.owner[position] = i
 
     def _match_grade_id(self) -> None:
-        ids = {
-            _grade_id(cell): i for i, cell in enumerate(self.frame) if _grade_id(cell)
-        }
+        ids = {grade_id(cell): i for i, cell in enumerate(self.frame) if grade_id(cell)}
         for position, cell in enumerate(self.submitted):
-            grade_id = cell["nbgrader"].get("grade_id")
-            if isinstance(grade_id, str) and grade_id in ids:
-                self._claim(position, ids[grade_id])
+            told = cell["nbgrader"].get("grade_id")
+            if isinstance(told, str) and told in ids:
+                self._claim(position, ids[told])
 
     def _match_cell_id(self) -> None:
         ids = {cell.id: i for i, cell in enumerate(self.frame)}
@@ -179,12 +161,12 @@ class _Rebuilding:
         elif parts:
             self._answer(cell, parts)
         elif is_solution(cell):
-            self.notes.append(f"{_grade_id(cell)} is missing: graded as unanswered")
+            self.notes.append(f"{grade_id(cell)} is missing: graded as unanswered")
         self.notebook.cells.append(cell)
 
     def _answer(self, cell: NotebookNode, parts: list[str]) -> None:
         if len(parts) > 1:
-            name = _grade_id(cell) or cell.id
+            name = grade_id(cell) or cell.id
             self.notes.append(
                 f"{name} stands {len(parts)} times: all are kept, in their order"
             )
@@ -199,9 +181,7 @@ class _Rebuilding:
         count = self.owner.count(i)
         if count != 1 and is_graded(cell):
             what = "is missing" if not count else f"stands {count} times"
-            self.notes.append(
-                f"{_grade_id(cell)} {what}: the instructor's is run, once"
-            )
+            self.notes.append(f"{grade_id(cell)} {what}: the instructor's is run, once")
 
     def _append_plain(self, cell: dict, at: int | None = None) -> None:
         new = (
@@ -220,10 +200,6 @@ def _clean(cell: NotebookNode) -> NotebookNode:
     if cell.cell_type == "code":
         cell.outputs, cell.execution_count = [], None
     return cell
-
-
-def _grade_id(cell: NotebookNode) -> str | None:
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 
 def _defined_names(source: str) -> set[str]:

@@ -17,6 +17,7 @@ from nbgrader import api, utils
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy.orm import Session
 
+from grader.cells import grade_id
 from grader.course import Assignment
 from grader.reading import Damaged
 from grader.verdicts import Result, read_result, read_verdict
@@ -198,7 +199,7 @@ class Recorder:
             # a person's grade stays, and is looked at again
             needs = grade.manual_score is not None or grade.auto_score is None
             grade.needs_manual_grade = needs
-        silent = {_grade_id(c) for c in cells if utils.is_solution(c) and _is_stub(c)}
+        silent = {grade_id(c) for c in cells if utils.is_solution(c) and _is_stub(c)}
         for name, comment in _by_cell(session, api.Comment, rows).items():
             comment.auto_comment = "No response." if name in silent else None
         rows.late_submission_penalty = None
@@ -249,11 +250,7 @@ def _scores(cells: list[NotebookNode]) -> Iterator[tuple[str, float | None]]:
     for cell in cells:
         if utils.is_grade(cell):
             score = read_verdict(cell).score
-            yield _grade_id(cell), 0.0 if score is None and _is_stub(cell) else score
-
-
-def _grade_id(cell: NotebookNode) -> str:
-    return cell.metadata.nbgrader["grade_id"]
+            yield grade_id(cell), 0.0 if score is None and _is_stub(cell) else score
 
 
 def _is_stub(cell: NotebookNode) -> bool:

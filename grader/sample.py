@@ -12,10 +12,10 @@ import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
+from grader.cells import is_solution
 from grader.checking import Exercise
 from grader.course import Assignment, BadInput
 from grader.mistakes import source_of
-from grader.rebuild import is_solution
 
 NAMES = (
     "ada grace alan emmy kurt sofia david hedy noam mary yann barbara carl maryam"

@@ -8,9 +8,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from grader.cells import is_graded, is_manual
 from grader.checking import VERDICT_MIME
 from grader.execution import NOT_GRADED
-from grader.rebuild import is_graded, is_manual
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")

@@ -13,6 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 # The same meaning has the same colour in every lecture.
@@ -65,7 +66,10 @@ def describe(figure: Figure | Axes | np.ndarray, alt: str) -> Picture:
         figure = figure.flat[0]
     figure = figure if isinstance(figure, Figure) else figure.figure
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    # savefig gives the same bytes, but draws twice where a layout is computed
+    dpi = plt.rcParams["savefig.dpi"]
+    figure.set_dpi(figure.dpi if dpi == "figure" else dpi)
+    FigureCanvasAgg(figure).print_png(buffer)
     plt.close(figure)
     return Picture(buffer.getvalue(), round(96 * figure.get_figwidth()), alt)
 

@@ -23,10 +23,10 @@ from grader.attacks import Attack, target
 from grader.attacks.outcome import Outcome
 from grader.attacks.processes import processes
 from grader.autograde import grade_class
+from grader.cells import is_graded
 from grader.course import Assignment, Course
 from grader.execution import Limits, Task
 from grader.executors import Executor
-from grader.rebuild import is_graded
 from grader.verdicts import Result, Verdict
 
 # short, as many attacks only end with them

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from grader.attacks import Attack
+from grader.cells import is_graded
 
 WRONG = {
     "affine": "def affine(x, w, b): return x",
@@ -34,9 +35,7 @@ def _notebook(change: Callable[[dict], None]) -> Callable[[Path], None]:
 
 
 def _graded(notebook: dict) -> list[dict]:
-    return [
-        c for c in notebook["cells"] if c["metadata"].get("nbgrader", {}).get("grade")
-    ]
+    return [c for c in notebook["cells"] if is_graded(c)]
 
 
 def _each(change: Callable[[dict], None]) -> Callable[[Path], None]:

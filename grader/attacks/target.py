@@ -12,6 +12,7 @@ import numpy as np
 from nbformat import NotebookNode
 
 from fovea.personal import personal_rng
+from grader.cells import grade_id
 from grader.checking import Exercise, Mistake, Property, Report, student
 
 NAME = "target"
@@ -224,8 +225,8 @@ def answered(release: NotebookNode, answers: dict[str, str]) -> NotebookNode:
     """Put answers into the cells of a released notebook, called by name; one called
     ``end`` is added after the last."""
     for cell in release.cells:
-        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id", f"{NAME}-setup")
-        cell.source = answers.get(grade_id.removeprefix(f"{NAME}-"), cell.source)
+        name = (grade_id(cell) or f"{NAME}-setup").removeprefix(f"{NAME}-")
+        cell.source = answers.get(name, cell.source)
     if "end" in answers:
         release.cells.append(nbformat.v4.new_code_cell(answers["end"], id="end"))
     return release

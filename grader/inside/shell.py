@@ -11,6 +11,7 @@ import builtins
 import contextlib
 import gc
 import getpass
+import inspect
 import os
 import signal
 import sys
@@ -175,7 +176,10 @@ def _no_input(name: str) -> Callable:
 class _Compiler(CachingCompiler):
     def get_code_name(self, raw_code: str, code: str, number: int) -> str:
         # Jupyter's has the number of the process, too, which is never the same twice.
-        return f"/tmp/ipykernel/{zlib.crc32(raw_code.encode(errors='replace'))}.py"
+        name = f"/tmp/ipykernel/{zlib.crc32(raw_code.encode(errors='replace'))}.py"
+        # an error would look for it among the files of thousands of modules
+        inspect.modulesbyfile[name] = "__main__"
+        return name
 
 
 class _DisplayHook(DisplayHook):

@@ -53,6 +53,28 @@ def test_description_reaches_html_metadata_and_text_escaped():
     assert 'A "kink" at x < 0.' in data["text/plain"]
 
 
+@pytest.mark.parametrize("style", [plotting.use_style, plt.rcdefaults])
+def test_describe_draws_what_savefig_writes(style):
+    style()
+    for make in (plt.subplots, lambda: plt.subplots(layout="none")):
+        pngs = []
+        for draw in (_saved, lambda f: plotting.describe(f, "Two lines.").png):
+            figure, ax = make()
+            ax.semilogy([1, 1000], label="a line")
+            ax.twinx().plot([3, 1])
+            ax.set(xlabel="steps", title="Down")
+            ax.legend()
+            pngs.append(draw(figure))
+        assert pngs[0] == pngs[1]
+
+
+def _saved(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    plt.close(figure)
+    return buffer.getvalue()
+
+
 def test_describe_takes_the_array_of_axes():
     fig, axes = plt.subplots(2, 2)
 

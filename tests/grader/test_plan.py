@@ -118,6 +118,13 @@ def test_what_another_cell_uses_runs():
     assert left_out(plain(CHECK), plain(SHOWN), plain("check_f()")) == (1,)
 
 
+def test_what_only_idle_cells_use_is_idle():
+    idle = [plain(CHECK), plain("# Open check\nagain = check_f()"), plain(SHOWN)]
+    for answer, left in (("", (0, 1, 2)), ("check_f()", (1, 2)), ("again", (2,))):
+        books = [[*idle, solution("")], [*idle, solution(answer)]]
+        assert asides(*(nbformat.v4.new_notebook(cells=c) for c in books)) == left
+
+
 def test_a_cell_that_earns_points_is_never_left_out():
     cells = [solution(CHECK), graded(CHECK)]
     notebook = nbformat.v4.new_notebook(cells=cells)
