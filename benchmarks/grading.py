@@ -130,6 +130,7 @@ def make_course(folder: Path, num: int, seed: int = 0) -> Path:
     _copy_notebooks(Course(ROOT), folder)
     shutil.copy(ROOT / "nbgrader_config.py", folder)
     sample_class(Course(folder).assignment(ASSIGNMENT), num, seed)
+    _release(folder)
     return folder
 
 
@@ -140,6 +141,7 @@ def make_stock_course(folder: Path, ours: Path, students: list[str]) -> Path:
     (folder / "nbgrader_config.py").write_text(STOCK_CONFIG)
     for student in students:
         shutil.copytree(ours / "submitted" / student, folder / "submitted" / student)
+    _release(folder)
     return folder
 
 
@@ -149,9 +151,13 @@ def _copy_notebooks(course: Course, folder: Path) -> None:
         shutil.copytree(origin, folder / origin.relative_to(ROOT))
 
 
-def run_stock(folder: Path) -> Measured:
+def _release(folder: Path) -> None:
+    """Make the gradebook, as every course has one before it collects anything."""
     make = ["nbgrader", "generate_assignment", ASSIGNMENT, "--create", "--force"]
     measure(make, folder)
+
+
+def run_stock(folder: Path) -> Measured:
     return measure(["nbgrader", "autograde", ASSIGNMENT, "--create"], folder)
 
 

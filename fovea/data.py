@@ -2,6 +2,7 @@
 splits; a ``Split`` goes to a device once and is batched there."""
 
 import difflib
+import functools
 import gzip
 import importlib.util
 import inspect
@@ -160,13 +161,18 @@ def _dataset(name, X, y, parts, class_names: Sequence[str], top: int = 255) -> D
 
 
 def _digits() -> Dataset:
+    rows, order = _digit_files()
+    X, y = rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1]
+    return _dataset("digits", X, y, np.split(order, [1078, 1437]), "0123456789", top=16)
+
+
+@functools.cache
+def _digit_files() -> tuple[np.ndarray, np.ndarray]:
     # Its file alone: importing scikit-learn costs a second and 85 MB.
     folder = Path(importlib.util.find_spec("sklearn").origin).parent / "datasets/data"
     rows = np.loadtxt(folder / "digits.csv.gz", delimiter=",", dtype=np.uint8)
     # What scikit-learn's train_test_split drew once; grades rest on it.
-    order = np.load(Path(__file__).with_name("digits_split.npy"))
-    X, y = rows[:, :-1].reshape(-1, 1, 8, 8), rows[:, -1]
-    return _dataset("digits", X, y, np.split(order, [1078, 1437]), "0123456789", top=16)
+    return rows, np.load(Path(__file__).with_name("digits_split.npy"))
 
 
 def _official(name, X, y, num_test, num_val, class_names, num_train) -> Dataset:

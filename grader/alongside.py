@@ -34,6 +34,27 @@ def seeded(run: Callable, *students: Any, seed: int, data: dict[str, Any]) -> An
     return run(*students, **data)
 
 
+def each(run: Callable, *students: Any, seed: int, cases: list[dict[str, Any]]) -> list:
+    """Return, for each case, ``{"value": …}`` of ``seeded``, or ``{"error": …}``."""
+    told: list[dict[str, Any]] = []
+    for case in cases:
+        try:
+            told.append({"value": seeded(run, *students, seed=seed, data=case)})
+        # student code may raise anything; an interrupt ends them all
+        except (Exception, SystemExit) as error:
+            told.append({"error": described(error)})
+    return told
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """Return an error as data, whatever it does when it is asked what it is."""
+    try:
+        text = " ".join(str(error).split())[:200]
+    except BaseException:
+        text = ""
+    return {"kind": type(error).__name__[:100], "text": text}
+
+
 def watch(function: Callable, /, **arguments: Any) -> tuple[Any, dict[str, Any]]:
     """Call ``function`` with the arguments, in this order, and see what happens
     besides.

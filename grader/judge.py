@@ -91,14 +91,17 @@ class _Link:
     def defined(self, names: list[str]) -> set[str]:
         return self.student.defined(names, self.left()) if names else set()
 
-    def call(self, target: Tagged, arguments, keywords, handles: bool) -> Any:
-        seconds = min(self.call_s, self.left())
+    def call(
+        self, target: Tagged, arguments, keywords, handles: bool, call_s: float = 0
+    ) -> Any:
+        call_s = call_s or self.call_s
+        seconds = min(call_s, self.left())
         try:
             return self.student.call(
                 target, list(arguments), dict(keywords), seconds, handles=handles
             )
         except TimeoutError:
-            if seconds < self.call_s:
+            if seconds < call_s:
                 raise self.time_up() from None
             text = f"it takes more than {seconds:g} s"
             raise StudentError("TimeoutError", text) from None
@@ -113,8 +116,10 @@ class _Link:
             return {key: self.received(entry) for key, entry in value.items()}
         return value
 
-    def beside(self, function: Callable, students: tuple, data: dict) -> Any:
-        return self.call(ship(function), students, data, handles=False)
+    def beside(
+        self, function: Callable, students: tuple, data: dict, seconds: float = 0
+    ) -> Any:
+        return self.call(ship(function), students, data, False, seconds)
 
 
 class Proxy:

@@ -45,7 +45,7 @@ def serve(sock: socket.socket, shell: Shell) -> None:
             wire.send(sock, number | reply)
         # an object may do anything when it is read; nothing was sent yet
         except Exception as error:
-            wire.send(sock, number | {"error": _described(error)})
+            wire.send(sock, number | {"error": alongside.described(error)})
 
 
 class _Session:
@@ -84,7 +84,7 @@ class _Session:
                 value = target(*arguments, **keywords)
             reply = {"value": value}
         except BaseException as error:
-            reply = {"error": _described(error)}
+            reply = {"error": alongside.described(error)}
         if os.getpid() != here:
             # student code forked, and this is the copy: it must not answer, too
             os._exit(0)
@@ -126,12 +126,3 @@ class _Session:
         model = self._find(build)(**arguments)
         model.load_state_dict(weights)
         return model.train(training)
-
-
-def _described(error: BaseException) -> dict:
-    """Return an error as data, whatever it does when it is asked what it is."""
-    try:
-        text = " ".join(str(error).split())[:200]
-    except BaseException:
-        text = ""
-    return {"kind": type(error).__name__[:100], "text": text}

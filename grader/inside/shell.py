@@ -353,7 +353,9 @@ FIRST_TIMES = {
         "torch.testing.assert_close(torch.ones(1), torch.ones(1))\n"
         "np.testing.assert_array_equal([1, 2], [1, 3])"
     ),
-    "fovea": "import fovea.data, fovea.plotting, fovea.widgets",
+    "fovea": (
+        "import fovea.data, fovea.plotting, fovea.widgets\nfovea.data.load('digits')"
+    ),
 }
 
 

@@ -263,5 +263,5 @@ def classify_digits(X_train, y_train, X_new, seed):
         net.params[name] = rng.normal(0.0, 0.2, net.params[name].shape)
     net.params = {name: p.astype(np.float32) for name, p in net.params.items()}
     X = 2.0 * (X_train - center)
-    gradient_descent(net, X, y_train, learning_rate=1.5, num_steps=80)
+    gradient_descent(net, X, y_train, learning_rate=2.0, num_steps=60)
     return net.loss(2.0 * (X_new - center)).argmax(axis=1)
