@@ -5,6 +5,7 @@ its pipes. It lives on between tasks; after a failure it is replaced.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -111,7 +112,10 @@ def main() -> None:
     # while the sandbox warms up, load what the checks will need
     with contextlib.suppress(sandbox.NoSandbox):  # the first task will tell
         server.start()
+    gc.disable()  # there is no garbage among imports, and looking for it takes a while
     importlib.import_module("torch")
+    gc.enable()
+    gc.freeze()
 
     def tick() -> None:
         if os.getppid() != parent:

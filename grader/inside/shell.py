@@ -153,9 +153,6 @@ class Shell:
         except Exception:
             code, problem = source, sys.exc_info()
         parsed = {"transformed_cell": code, "preprocessing_exc_tuple": problem}
-        if not shell.should_run_async(source, **parsed):
-            shell.run_cell(source, store_history=True)
-            return
         result = None
         try:
             result = await shell.run_cell_async(source, store_history=True, **parsed)
@@ -354,7 +351,11 @@ FIRST_TIMES = {
         "np.testing.assert_array_equal([1, 2], [1, 3])"
     ),
     "fovea": (
-        "import fovea.data, fovea.plotting, fovea.widgets\nfovea.data.load('digits')"
+        "import fovea.data, fovea.open_checks, fovea.personal, fovea.widgets\n"
+        "from fovea.plotting import describe, use_style\n"
+        "fovea.data.load('digits')\nuse_style()\nfig, ax = plt.subplots()\n"
+        "ax.set(yscale='log', yticks=[10.0**n for n in range(-10, 4)])\n"
+        "describe(fig, 'the labels of a logarithmic axis')"
     ),
 }
 
@@ -369,10 +370,11 @@ def warm_up(*, output_bytes: int = 1_000_000) -> Shell:
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     os.environ.update(dict.fromkeys(threads, "1"))
     handler = signal.getsignal(signal.SIGINT)
+    gc.disable()  # there is no garbage among imports, and looking for it takes a while
     shell = Shell()
     for source in FIRST_TIMES.values():
         shell.run_cell(source)
-    shell.close()
+    shell.close()  # which looks for garbage, once for all
     signal.signal(signal.SIGINT, handler)
 
     import matplotlib
@@ -381,7 +383,7 @@ def warm_up(*, output_bytes: int = 1_000_000) -> Shell:
     torch.set_num_threads(1)
     matplotlib.rcdefaults()
     shell = Shell(output_bytes=output_bytes)
-    gc.collect()
+    gc.enable()
     gc.freeze()
     count = len(list(Path("/proc/self/task").iterdir()))
     if count != 1:

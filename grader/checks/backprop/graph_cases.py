@@ -1,6 +1,7 @@
 """Topic 01, on what: graphs of values, nets, and data to train on.
 
-The program of a graph is a list of (operation, operands): see ``run_value``.
+A step of a graph's program is (operation, operands); it crosses as a line of text: see
+``run_value``.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from grader.checks.backprop.cases import normal
 def _case(leaves, program, numbers=None, backward=True):
     return {
         "leaves": [float(leaf) for leaf in leaves],
-        "program": program,
+        "program": "\n".join(" ".join(map(str, step)) for step in program),
         "numbers": numbers or {},
         "backward": backward,
     }

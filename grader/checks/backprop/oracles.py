@@ -188,8 +188,8 @@ def value(leaves, program, numbers, backward):
     """The same graph in torch scalars."""
     nodes = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in leaves]
     plain = {n: torch.tensor(v, dtype=torch.float64) for n, v in numbers.items()}
-    for operation, *operands in program:
-        arguments = [plain[a] if isinstance(a, str) else nodes[a] for a in operands]
+    for operation, *operands in map(str.split, program.splitlines()):
+        arguments = [nodes[int(a)] if a.isdigit() else plain[a] for a in operands]
         nodes.append(OPERATIONS[operation](*arguments))
     seen = {"data": [node.item() for node in nodes]}
     if backward:

@@ -128,8 +128,8 @@ def run_worksheet(worksheet):
 def run_value(Value, leaves, program, numbers, backward):
     """Build a graph step by step; return all data, and gradients after backward.
 
-    A step is (operation, operands): an int is the place of a node, leaves first; a
-    string names one of the plain numbers.
+    A line of the program is an operation and its operands: a number is the place of a
+    node, leaves first; a name is that of a plain number.
     """
     import operator
 
@@ -142,8 +142,8 @@ def run_value(Value, leaves, program, numbers, backward):
     operations = unary | binary
 
     nodes = [Value(leaf) for leaf in leaves]
-    for operation, *operands in program:
-        arguments = [numbers[a] if isinstance(a, str) else nodes[a] for a in operands]
+    for operation, *operands in map(str.split, program.splitlines()):
+        arguments = [nodes[int(a)] if a.isdigit() else numbers[a] for a in operands]
         nodes.append(operations[operation](*arguments))
     seen = {"data": [node.data for node in nodes]}
     if backward:
