@@ -1,6 +1,7 @@
 """The grader's command line: ``python -m grader COMMAND``."""
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -137,6 +138,7 @@ def _autograde(options: argparse.Namespace) -> int:
 
     if options.jobs < 1:
         raise BadInput(f"--jobs is {options.jobs}, where at least 1 is expected")
+    gc.freeze()  # what was imported stays: no need to look through it for garbage
     assignment = Course.find().assignment(options.assignment)
     named = [s for group in options.students for s in group.split(",") if s]
     students = choose_students(assignment, named)

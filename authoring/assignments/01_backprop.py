@@ -1292,6 +1292,7 @@ _, ax = plt.subplots()
 for name, (forward, backward) in pairs.items():
     ax.semilogy(range(1, 11), gradient_sizes(forward, backward), marker="o", label=name)
 ax.set(xlabel="layer", ylabel="size of the gradient", title="Ten sigmoids leave next to nothing")
+ax.minorticks_off()
 ax.legend()
 describe(ax, "On a logarithmic axis the sigmoid's gradient falls by a constant factor from layer 10 to layer 1, by about six orders of magnitude; tanh and ReLU lose far less.")
 ### END SOLUTION
