@@ -115,7 +115,7 @@ def _received(value: Any) -> Any:
 def running(place: Callable[..., Any]) -> Iterator[None]:
     """Let ``beside`` run its functions through ``place(function, students, data)``.
 
-    It may be given the seconds that the call may take.
+    It may be given the most seconds that the call may take.
     """
     token = _place.set(place)
     try:
@@ -315,7 +315,7 @@ class Exercise:
         if place is not _run_here and len(cases) > 1:
             students, data = (self.run, *functions), {"seed": 1, "cases": cases}
             # one message is faster than many; what goes wrong in it goes one by one
-            with contextlib.suppress(StudentError, TypeError):
+            with contextlib.suppress(StudentError, TypeError, ValueError):
                 told = place(alongside.each, students, data, TOGETHER_S)
                 return [_outcome(entry) for _, entry in zip(cases, told, strict=True)]
         return [self._observe(functions, case) for case in cases]

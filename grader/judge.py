@@ -12,6 +12,7 @@ import dis
 import functools
 import io
 import marshal
+import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -92,9 +93,14 @@ class _Link:
         return self.student.defined(names, self.left()) if names else set()
 
     def call(
-        self, target: Tagged, arguments, keywords, handles: bool, call_s: float = 0
+        self,
+        target: Tagged,
+        arguments,
+        keywords,
+        handles: bool,
+        most_s: float = math.inf,
     ) -> Any:
-        call_s = call_s or self.call_s
+        call_s = min(most_s, self.call_s)
         seconds = min(call_s, self.left())
         try:
             return self.student.call(
@@ -117,9 +123,9 @@ class _Link:
         return value
 
     def beside(
-        self, function: Callable, students: tuple, data: dict, seconds: float = 0
+        self, function: Callable, students: tuple, data: dict, most_s: float = math.inf
     ) -> Any:
-        return self.call(ship(function), students, data, False, seconds)
+        return self.call(ship(function), students, data, False, most_s)
 
 
 class Proxy:

@@ -746,8 +746,9 @@ if here:
     print(f"{some[0]} {before.max():.0%} → {classes[after.argmax()]} {after.max():.0%}")
     picture = describe(fig, "A temple, a magnified change, a temple: now a goldfish.")
 else:
-    picture = "The weights aren't here. To fetch them, run once: models.squeezenet(), "
-    picture += "models.resnet20(), models.imagenet_classes()"
+    picture = None
+    print("The weights aren't here. To fetch them, run once: models.squeezenet(),")
+    print("models.resnet20(), models.imagenet_classes()")
 picture
 
 # %% [markdown]

@@ -64,14 +64,19 @@ def _compare(least: float):
             return "ten numbers came back for each digit, where one label is asked for"
         if seen.shape != expected.shape or seen.dtype.kind not in "iu":
             return "what came back is not one integer for each new digit"
-        share = (seen == expected).mean()
-        if share >= least:
-            return ""
-        words = (
-            f"{share:.1%} of the held-out digits are right, of {least:.0%} asked for"
-        )
-        if share < 0.2:
-            words += ": that is what guessing gets. Does the loss fall below log 10?"
-        return words
+        return too_few_right(seen, expected, least, "digits")
 
     return compare
+
+
+def too_few_right(
+    seen: np.ndarray, expected: np.ndarray, least: float, things: str
+) -> str:
+    """Return in words that fewer than ``least`` of the labels are right, or ""."""
+    share = (seen == expected).mean()
+    if share >= least:
+        return ""
+    words = f"{share:.1%} of the held-out {things} are right, of {least:.0%} asked for"
+    if share < 0.2:
+        words += ": that is what guessing gets. Does the loss fall below log 10?"
+    return words

@@ -314,6 +314,17 @@ def test_another_place_can_run_what_runs_beside():
     assert beside(len, ("a",), {}) == 1
 
 
+def test_each_case_comes_to_its_own_end():
+    def run(f, x):
+        if x == 2:
+            raise SystemExit("no")
+        return f(x)
+
+    told = alongside.each(run, abs, seed=1, cases=[{"x": -1}, {"x": 2}, {"x": -3}])
+    error = {"kind": "SystemExit", "text": "no"}
+    assert told == [{"value": 1}, {"error": error}, {"value": 3}]
+
+
 # --- exercises ---
 
 
@@ -383,6 +394,62 @@ def test_a_wrong_answer_earns_nothing_and_is_named():
     assert report.score == 0
     assert {f.message for f in report.findings} == {"it halves"}
     assert "it halves" in report.to_markdown()
+
+
+def ways(asked, together=None):
+    """A place that notes what is asked, and may answer otherwise for all cases."""
+
+    def place(function, students, data, most_s=30):
+        asked.append(function.__name__)
+        told = checking._run_here(function, students, data)
+        return together(told) if together and function is alongside.each else told
+
+    return place
+
+
+def test_the_cases_of_a_property_cross_in_one_message():
+    asked = []
+    with running(ways(asked)):
+        assert DOUBLE(lambda x: 2 * x).score == 4
+        assert asked == ["each", "seeded"]
+        assert DOUBLE(halves) == DOUBLE(halves)
+        assert DOUBLE(halves).findings[0].mistakes == ("halves",)
+
+
+def fails(told):
+    raise StudentError("TimeoutError", "it takes more than 10 s")
+
+
+@pytest.mark.parametrize(
+    "together",
+    [
+        fails,
+        lambda told: None,
+        lambda told: told[:1],
+        lambda told: [*told, *told],
+        lambda told: [told[0], 5],
+        lambda told: [told[0], {}],
+        lambda told: [told[0], {"error": "wrong"}],
+        lambda told: [told[0], {"error": {"kind": 1, "text": ""}}],
+        lambda told: [told[0], {"value": {1, 2}}],
+    ],
+)
+def test_what_goes_wrong_together_goes_one_by_one(together):
+    asked = []
+    with running(ways(asked, together)):
+        assert DOUBLE(lambda x: 2 * x).score == 4
+    assert asked == ["each", "seeded", "seeded", "seeded"]
+
+
+def test_an_error_in_one_case_is_that_cases():
+    def squares_only(x):
+        if x.ndim == 1:
+            raise ValueError("no square")
+        return 2 * x
+
+    with running(ways([])):
+        found = findings(squares_only)
+    assert found["doubles"].message == "your code raised ValueError: no square"
 
 
 def test_one_failing_property_does_not_hide_the_next():

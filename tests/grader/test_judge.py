@@ -205,6 +205,45 @@ def test_checks_draw_numbers_from_secret_and_student(server):
     assert first.split()[1] != other.split()[1]
 
 
+CHECK = """
+import numpy as np
+from grader.checking import Exercise, Property
+
+def run(f, x):
+    return {"out": f(x)}
+
+def cases(rng):
+    return [{"x": x} for x in (1, 2, 3)]
+
+check = Exercise(
+    name="double", run=run, oracle=lambda x: {"out": 2 * x}, properties=tuple(
+        Property(name=name, points=1, cases=some, keys=("out",))
+        for name, some in (("all", cases), ("last", lambda rng: cases(rng)[2:]))
+    )
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "score", "said"),
+    [
+        ("return 2 * x", 2, ""),
+        # two seconds each, where one message may take three
+        ("import time; time.sleep(2); return 2 * x", 2, ""),
+        ("return 2 * x if x != 2 else {3}", 1, "a value of type set"),
+        ("return 2 * x if x != 2 else 1 / 0", 1, "ZeroDivisionError"),
+        ("return 2 * x if x != 2 else spin()", 1, "more than 3 s"),
+    ],
+)
+def test_cases_that_cross_together_are_judged_one_by_one(server, body, score, said):
+    answer = f"def spin():\n  while True: pass\ndef f(x):\n  {body}"
+    cells = plain(CHECK), solution(answer), graded("check(f)", points=2)
+    done = execute(server, *cells, cell_s=30)
+    (output,) = done.cells[2].outputs
+    assert output.data["text/plain"] == str(score)
+    assert said in output.data["text/markdown"]
+
+
 def test_shipped_functions_are_self_contained():
     def good(x, y=2, *, z=3):
         import math

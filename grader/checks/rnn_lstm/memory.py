@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from grader.checks.digits import too_few_right
+
 # what one sequence may leave behind for its next piece
 MOST_IN_STATE = 256
 
@@ -15,15 +17,7 @@ def compare_labels(least: float) -> Callable[..., str]:
         seen = np.asarray(seen)
         if seen.shape != expected.shape or seen.dtype.kind not in "iu":
             return "the module does not return logits (N, 10) for new sequences"
-        share = (seen == expected).mean()
-        if share >= least:
-            return ""
-        words = (
-            f"{share:.1%} of the held-out sequences are right, of {least:.0%} asked for"
-        )
-        if share < 0.2:
-            words += ": that is what guessing gets. Does the loss fall below log 10?"
-        return words
+        return too_few_right(seen, expected, least, "sequences")
 
     return compare
 

@@ -22,10 +22,7 @@ LEFT_IN_EVAL = (
     "left in evaluation mode",
     "the network is left in evaluation mode: give each of its modules its own mode"
     " back",
-    (
-        "    with torch.enable_grad(), evaluating(model):",
-        "    model.eval()\n    with torch.enable_grad():",
-    ),
+    (", evaluating(model):", " if model.eval() else None:"),
 )
 POLLUTES = (
     "gradients of the weights",
@@ -307,14 +304,7 @@ smoothgrad = table(
     ),
     *_rows("x"),
     *_channels(),
-    (
-        "left in evaluation mode",
-        LEFT_IN_EVAL[1],
-        (
-            "        with torch.enable_grad(), evaluating(model):",
-            "        model.eval()\n        with torch.enable_grad():",
-        ),
-    ),
+    LEFT_IN_EVAL,
     POLLUTES,
     CLEARS,
     (

@@ -1,6 +1,7 @@
 """Topic 11, known wrong answers: occlusion."""
 
 from grader.checks.saliency import answers as right
+from grader.checks.saliency.map_mistakes import LEFT_IN_EVAL
 from grader.mistakes import in_place, table
 
 _PROB = "scores.softmax(dim=1)[0, int(y)]"
@@ -120,15 +121,7 @@ occlusion_map = table(
         " evaluation mode, and back",
         (", evaluating(model)", ""),
     ),
-    (
-        "left in evaluation mode",
-        "the network is left in evaluation mode: give each of its modules its own mode"
-        " back",
-        (
-            "    with torch.no_grad(), evaluating(model):",
-            "    model.eval()\n    with torch.no_grad():",
-        ),
-    ),
+    LEFT_IN_EVAL,
     (
         "graph attached",
         "the map carries a graph with it: return a detached tensor",

@@ -101,14 +101,7 @@ integrated_gradients = table(
         "a baseline that is smaller than x is not broadcast to its shape",
         ("baseline.detach().expand_as(x)", "baseline.detach().view_as(x)"),
     ),
-    (
-        "left in evaluation mode",
-        LEFT_IN_EVAL[1],
-        (
-            "        with torch.enable_grad(), evaluating(model):",
-            "        model.eval()\n        with torch.enable_grad():",
-        ),
-    ),
+    LEFT_IN_EVAL,
     POLLUTES,
     CLEARS,
     (
