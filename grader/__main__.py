@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from grader.course import BadInput, Course
 
 if TYPE_CHECKING:
+    from grader.executors import Executor
     from grader.verdicts import Result
 
 # jsonschema imports it to check URLs, which no notebook is checked for: a second
@@ -113,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from grader.executors import own_worker
+
+    own_worker(not options.no_sandbox)  # it warms up while nbgrader is imported
     from grader.check import check_notebook
     from grader.execution import Limits
     from grader.tables import check_table
@@ -130,32 +134,41 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _autograde(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from grader import executors
-    from grader.autograde import choose_students, class_to_dict, grade_class
-    from grader.tables import class_table
 
     if options.jobs < 1:
         raise BadInput(f"--jobs is {options.jobs}, where at least 1 is expected")
-    gc.freeze()  # what was imported stays: no need to look through it for garbage
-    assignment = Course.find().assignment(options.assignment)
-    named = [s for group in options.students for s in group.split(",") if s]
-    students = choose_students(assignment, named)
+    course = Course.find()
     sandbox = not options.no_sandbox
     place = (
         executors.dask(options.dask, sandbox)
         if options.dask
         else executors.local(options.jobs, sandbox)
     )
-    results = {}
     with place as executor:
-        grading = grade_class(assignment, students, executor, force=options.force)
-        bar = tqdm(grading, total=len(students), unit="student", desc=assignment.name)
-        for result in bar:
-            results[result.student] = result
-            if options.events:
-                _print_event(result, len(results), len(students))
+        return _grade_class(options, course, executor)
+
+
+def _grade_class(
+    options: argparse.Namespace, course: Course, executor: "Executor"
+) -> int:
+    # nbgrader takes a second to import, while the executor's first worker warms up
+    from tqdm import tqdm
+
+    from grader.autograde import choose_students, class_to_dict, grade_class
+    from grader.tables import class_table
+
+    gc.freeze()  # what was imported stays: no need to look through it for garbage
+    assignment = course.assignment(options.assignment)
+    named = [s for group in options.students for s in group.split(",") if s]
+    students = choose_students(assignment, named)
+    results = {}
+    grading = grade_class(assignment, students, executor, force=options.force)
+    bar = tqdm(grading, total=len(students), unit="student", desc=assignment.name)
+    for result in bar:
+        results[result.student] = result
+        if options.events:
+            _print_event(result, len(results), len(students))
     # as they are in the class, not as they finished
     ordered = [results[student] for student in students]
     problems = [r for r in ordered if r.problem]

@@ -1,10 +1,12 @@
 """Where tasks run: warm workers on this machine, or a dask cluster."""
 
+import atexit
 import platform
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import LifoQueue
 from typing import Any, Protocol
 
 from grader.course import BadInput
@@ -25,22 +27,28 @@ class Executor(Protocol):
 
 
 class _Threads:
-    """Threads of this process that wait, each for a worker of its own."""
+    """Threads of this process that wait, each for one of the workers."""
 
     def __init__(self, jobs: int, enclosed: bool):
         self.pool = ThreadPoolExecutor(jobs)
         self.jobs, self.enclosed = jobs, enclosed
-        self.own = threading.local()
-        self.workers: list[Worker] = []
+        self.workers = [Worker(enclosed) for _ in range(jobs)]
+        # who was used last comes first: few tasks start few workers
+        self.idle: LifoQueue[Worker] = LifoQueue()
+        for worker in self.workers[::-1]:
+            self.idle.put(worker)
+        # one is needed in any case, and warms up while the class is read
+        self.workers[0].start()
 
     def submit(self, task: Task) -> Future:
         return self.pool.submit(self._run, task)
 
     def _run(self, task: Task) -> str:
-        if not hasattr(self.own, "worker"):
-            self.own.worker = Worker(self.enclosed)
-            self.workers.append(self.own.worker)
-        return self.own.worker.run(task)
+        worker = self.idle.get()
+        try:
+            return worker.run(task)
+        finally:
+            self.idle.put(worker)
 
     def close(self) -> None:
         # what runs is lost, and graded again next time
@@ -65,6 +73,29 @@ def local(jobs: int, sandbox: bool = True) -> Iterator[Executor]:
         yield threads
     finally:
         threads.close()
+
+
+# warm as long as this process lives, a Jupyter server's too; by whether in a sandbox
+_own: dict[bool, Worker] = {}
+
+
+def own_worker(sandbox: bool) -> Worker:
+    """Return this process's own worker, which warms up if it is new.
+
+    Raises ``BadInput`` if student code should run in a sandbox and there is none.
+    """
+    if sandbox:
+        check_sandbox()
+    if sandbox not in _own:
+        _own[sandbox] = Worker(sandbox)
+        atexit.register(_own[sandbox].close)
+    _own[sandbox].start()
+    return _own[sandbox]
+
+
+def run_here(task: Task, sandbox: bool) -> str:
+    """Run ``task`` in this process's own worker."""
+    return own_worker(sandbox).run(task)
 
 
 def check_sandbox() -> None:

@@ -7,7 +7,6 @@ same one.
 converter, which is slow.
 """
 
-import atexit
 import json
 from dataclasses import replace
 from functools import lru_cache
@@ -24,13 +23,12 @@ from traitlets import Bool, Float
 
 from grader.course import Assignment, Course
 from grader.execution import Limits, Task
-from grader.executors import check_sandbox
+from grader.executors import run_here
 from grader.fingerprint import class_fingerprint, fingerprint
 from grader.plan import Needs, asides, plan
 from grader.reading import Damaged, read_cells
 from grader.rebuild import Rebuilt, rebuild
 from grader.recording import Recorder, read_timestamp
-from grader.worker import Worker
 
 
 def rebuild_file(path: Path, assignment: Assignment) -> Rebuilt:
@@ -128,20 +126,6 @@ class SubmissionExporter(NotebookExporter):
         resources.setdefault("metadata", ResourcesDict())
         resources["metadata"].update(name=path.stem, path=str(path.parent))
         return self.from_notebook_node(rebuilt.notebook, resources=resources, **kw)
-
-
-# warm as long as this process lives, a Jupyter server's too; by whether in a sandbox
-_workers: dict[bool, Worker] = {}
-
-
-def run_here(task: Task, sandbox: bool) -> str:
-    """Run ``task`` in this process's own worker."""
-    if sandbox:
-        check_sandbox()
-    if sandbox not in _workers:
-        _workers[sandbox] = Worker(sandbox)
-        atexit.register(_workers[sandbox].close)
-    return _workers[sandbox].run(task)
 
 
 class RunSubmission(NbGraderPreprocessor):

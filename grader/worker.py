@@ -42,7 +42,7 @@ class Worker:
         """Return the executed notebook as JSON text; raise ``WorkerFailed``
         otherwise."""
         with self._lock:
-            process = self.start()
+            process = self._start()
             alarm = threading.Timer(task.limits.notebook_s + SPARE_S, process.kill)
             alarm.daemon = True
             alarm.start()
@@ -73,8 +73,12 @@ class Worker:
         with self._lock:
             self._stop()
 
-    def start(self) -> subprocess.Popen:
-        """Return the process; start one unless it runs."""
+    def start(self) -> None:
+        """Let the process warm up, unless it runs already."""
+        with self._lock:
+            self._start()
+
+    def _start(self) -> subprocess.Popen:
         if self._process is None or self._process.poll() is not None:
             mode = "enclosed" if self.enclosed else "open"
             # one thread: small arrays gain nothing from more, and the same work gives
