@@ -317,16 +317,22 @@ class Exercise:
             # one message is faster than many; what goes wrong in it goes one by one
             with contextlib.suppress(StudentError, TypeError, ValueError):
                 told = place(alongside.each, students, data, TOGETHER_S)
-                return [_outcome(entry) for _, entry in zip(cases, told, strict=True)]
+                pairs = list(zip(map(_outcome, told), cases, strict=True))
+                return [self._looked_at(*pair) for pair in pairs]
         return [self._observe(functions, case) for case in cases]
 
     def _observe(self, functions: tuple, case: dict[str, Any]) -> Any:
         """Return what ``run`` gives beside ``functions``, or the ``StudentError``."""
         try:
             students, data = (self.run, *functions), {"seed": 1, "data": case}
-            return beside(alongside.seeded, students, data)
+            seen = beside(alongside.seeded, students, data)
         except StudentError as error:
-            return error
+            seen = error
+        return self._looked_at(seen, case)
+
+    def _looked_at(self, seen: Any, case: dict[str, Any]) -> Any:
+        """Return what is compared with the oracle, of what came back for a case."""
+        return seen
 
     def _faults(self, prop: Property, run: "_Run") -> dict[str, str]:
         """Return, for each key that disagrees in some case, how it disagrees."""

@@ -441,6 +441,20 @@ def test_what_goes_wrong_together_goes_one_by_one(together):
     assert asked == ["each", "seeded", "seeded", "seeded"]
 
 
+class Sums(Exercise):
+    def _looked_at(self, seen, case):
+        return {**seen, "out": seen["out"].sum()}
+
+
+def test_what_is_looked_at_is_the_same_on_both_ways():
+    parts = vars(DOUBLE) | {"oracle": lambda x: {"out": 2 * x.sum(), "changed": []}}
+    summed = Sums(**parts | {"properties": (property_("adds", 1, "out"),)})
+    for together in (None, fails):
+        with running(ways([], together)):
+            assert summed(lambda x: 2 * x[::-1]).score == 1
+            assert summed(lambda x: 2 * x + 1).score == 0
+
+
 def test_an_error_in_one_case_is_that_cases():
     def squares_only(x):
         if x.ndim == 1:

@@ -26,8 +26,7 @@ class SummedUp(Exercise):
 
     facts: Callable[..., dict[str, Any]]
 
-    def _observe(self, functions: tuple, case: dict[str, Any]) -> Any:
-        seen = super()._observe(functions, case)
+    def _looked_at(self, seen: Any, case: dict[str, Any]) -> Any:
         if isinstance(seen, StudentError):
             return seen
         # what came back may be of any form
