@@ -98,7 +98,9 @@ def _outcome(told: dict[str, Any]) -> Any:
     if type(told) is dict and type(error := told.get("error")) is dict:
         kind, text = error.get("kind"), error.get("text")
         if type(kind) is type(text) is str:
-            return StudentError(kind[:100], text[:200])
+            return StudentError(
+                *(" ".join(part.split())[:200] for part in (kind, text))
+            )
     if type(told) is not dict or "value" not in told:
         raise TypeError("neither a value nor an error")
     return _received(told["value"])

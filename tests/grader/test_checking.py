@@ -441,6 +441,16 @@ def test_what_goes_wrong_together_goes_one_by_one(together):
     assert asked == ["each", "seeded", "seeded", "seeded"]
 
 
+def test_an_error_that_is_told_is_one_line():
+    def forge(told):
+        error = {"kind": "Value\nError", "text": "a\n\n# b" + 300 * "c"}
+        return [told[0], {"error": error}]
+
+    with running(ways([], forge)):
+        message = findings(lambda x: 2 * x)["doubles"].message
+    assert message == "your code raised Value Error: a # b" + 195 * "c"
+
+
 class Sums(Exercise):
     def _looked_at(self, seen, case):
         return {**seen, "out": seen["out"].sum()}
