@@ -50,6 +50,11 @@ class TestLocal:
             assert [score(f.result()) for f in right] == [1, 1, 1]
             assert score(bad.result()) == 0
 
+    def test_one_task_after_another_takes_one_worker(self):
+        with executors.local(3) as executor:
+            assert [score(executor.submit(task(n)).result()) for n in (1, 2)] == [1, 1]
+            assert [w._process is not None for w in executor.workers].count(True) == 1
+
     def test_a_lost_worker_costs_its_task_and_is_replaced(self):
         nap = "import time\ndef f(x): time.sleep(30)"
         with executors.local(1) as executor:

@@ -230,6 +230,8 @@ check = Exercise(
         ("return 2 * x", 2, ""),
         # two seconds each, where one message may take three
         ("import time; time.sleep(2); return 2 * x", 2, ""),
+        # one that takes longer than a call may, though all take less than a message may
+        ("import time; time.sleep(4 * (x == 2)); return 2 * x", 1, "more than 3 s"),
         ("return 2 * x if x != 2 else {3}", 1, "a value of type set"),
         ("return 2 * x if x != 2 else 1 / 0", 1, "ZeroDivisionError"),
         ("return 2 * x if x != 2 else spin()", 1, "more than 3 s"),
