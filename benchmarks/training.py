@@ -251,7 +251,7 @@ def report(data: Dataset, found: dict, epochs: int) -> dict:
             name: [round(value, 4) for value in row["accuracy"]]
             for name, row in found.items()
         },
-        "seconds": {name: round(value, 2) for name, value in medians.items()},
+        "seconds": {name: float(f"{value:.3g}") for name, value in medians.items()},
         "images_per_second": {n: round(num_images / s) for n, s in medians.items()},
         "data": f"{data.name}, {len(data.train)} images, {epochs} epochs",
         "device": str(machine.device),

@@ -234,34 +234,39 @@ def launch(
         options = common | {"env": os.environ | env, "cwd": folder, "pass_fds": fds}
         process = subprocess.Popen(program, **options)
         return Enclosed(process, memory_bytes, folder=folder)
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
 
-        def pipe(data: bytes) -> str:
-            reading, writing = os.pipe()
-            stack.callback(os.close, reading)
-            with os.fdopen(writing, "wb") as file:
-                file.write(data)
-            passed.append(reading)
-            return str(reading)
+        def text(data: bytes) -> str:
+            mine, its = socket.socketpair()
+            theirs.enter_context(its)
+            ours.enter_context(mine).sendall(data)
+            mine.shutdown(socket.SHUT_WR)
+            passed.append(its.fileno())
+            texts.append(mine)
+            return str(its.fileno())
 
-        passed = [*fds]
+        passed, texts = [*fds], []
         reading, writing = os.pipe()
-        info = stack.enter_context(os.fdopen(reading))
-        options = ["--info-fd", str(writing), "--seccomp", pipe(_filter())]
-        for path, text in _FILES.items():
-            options += ["--file", pipe(text), path]
-        try:
-            process = subprocess.Popen(
-                _command(program, options, memory_bytes),
-                pass_fds=[*passed, writing],
-                cwd="/",
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},  # it is seen inside
-                **common,
-            )
-        finally:
-            os.close(writing)
-        # Before anything runs inside, bwrap tells its first process's number.
+        info = ours.enter_context(os.fdopen(reading))
+        theirs.callback(os.close, writing)
+        options = ["--info-fd", str(writing), "--seccomp", text(_filter())]
+        for path, data in _FILES.items():
+            options += ["--file", text(data), path]
+        process = subprocess.Popen(
+            _command(program, options, memory_bytes),
+            pass_fds=[*passed, writing],
+            cwd="/",
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},  # it is seen inside
+            **common,
+        )
+        theirs.close()
+        # Before anything runs inside, bwrap tells its first process's number. Then that
+        # waits for bwrap's leave: for ever, if bwrap ends with our thread just now. So
+        # we wait until both have closed what they read.
         told = info.read()
+        for mine in texts:
+            with contextlib.suppress(ConnectionResetError):
+                mine.recv(1)
     first = json.loads(told)["child-pid"] if told else None
     inside = Enclosed(process, memory_bytes, first)
     if first is None:

@@ -248,6 +248,30 @@ def test_sandbox_ends_with_the_process_that_started_it(walls, code):
         time.sleep(0.01)
 
 
+SLOW = """#!{python}
+import json, os, sys, time
+options = sys.argv
+info = int(options[options.index("--info-fd") + 1])
+os.write(info, json.dumps({{"child-pid": os.getpid()}}).encode())
+os.close(info)
+time.sleep(0.5)
+open({written!r}, "w").close()"""
+
+
+@pytest.mark.sandbox
+def test_program_is_past_waiting_for_bwrap_when_start_returns(monkeypatch):
+    """Between its telling and its leave, the end of bwrap would leave a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        written, slow = Path(folder, "written"), Path(folder, "bwrap")
+        slow.write_text(SLOW.format(python=sys.executable, written=str(written)))
+        slow.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        inside = sandbox.launch([sys.executable, "-c", ""])
+        assert written.exists()
+        inside.kill()
+
+
 @pytest.mark.sandbox
 def test_socket_closes_when_the_program_ends(walls):
     ours, theirs = socket.socketpair()
