@@ -39,10 +39,13 @@ def each(run: Callable, *students: Any, seed: int, cases: list[dict[str, Any]]) 
     told: list[dict[str, Any]] = []
     for case in cases:
         try:
-            told.append({"value": seeded(run, *students, seed=seed, data=case)})
+            value = seeded(run, *students, seed=seed, data=case)
         # student code may raise anything; an interrupt ends them all
         except (Exception, SystemExit) as error:
             told.append({"error": described(error)})
+        else:
+            # a function may write each result into the same array
+            told.append({"value": copied(value)})
     return told
 
 

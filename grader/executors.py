@@ -118,7 +118,8 @@ def dask(
         from distributed import Client
     except ModuleNotFoundError:
         raise BadInput(
-            "--dask needs dask's scheduler: pip install 'fovea-course[dask]'"
+            "--dask needs dask's scheduler; in the project's folder:"
+            " pip install -c constraints.txt -e '.[dask]'"
         ) from None
     try:
         client = Client(address, timeout=timeout_s)

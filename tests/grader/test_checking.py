@@ -325,6 +325,21 @@ def test_each_case_comes_to_its_own_end():
     assert told == [{"value": 1}, {"error": error}, {"value": 3}]
 
 
+def test_each_result_is_what_it_was_when_it_came_back():
+    out = np.zeros(1)
+
+    def writes_into_one_array(x):
+        out[:] = 2 * x
+        return out
+
+    def run(f, x):
+        return {"out": f(x)}
+
+    cases = [{"x": 1}, {"x": 2}]
+    told = alongside.each(run, writes_into_one_array, seed=1, cases=cases)
+    assert [case["value"]["out"].item() for case in told] == [2, 4]
+
+
 # --- exercises ---
 
 
