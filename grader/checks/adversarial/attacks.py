@@ -3,7 +3,7 @@
 A network can look robust because its gradient shows no way (A. Athalye et al., 2018).
 So an image counts as right only if it survives all of these: gradients of two losses,
 from its own place and from random ones, images that fool other networks, and a search
-that uses no gradient at all.
+that uses no gradient at all; and only if its scores change as their gradient says.
 """
 
 from collections.abc import Callable
@@ -56,6 +56,7 @@ def _robustness(packed: tuple[tuple[str, bytes], ...], names: tuple) -> Robustne
     model = _loaded(dict(packed))
     attacks = (
         _plain,
+        _agrees,
         _margins,
         lambda *data: _transferred(others, *data),
         _without_gradients,
@@ -137,6 +138,24 @@ def _behind(scores, y):
 def _plain(model, x, y):
     end = _follow(model, x, y, _cross_entropy, ALPHA, STEPS)
     return _survives(model, end, y)
+
+
+def _agrees(model, x, y):
+    """Tell where the scores change by small steps as their gradient says: next to huge
+    numbers they lose in rounding what the gradient still holds."""
+    ways, step = torch.Generator().manual_seed(2), 1e-4
+    agree = torch.ones(len(y), dtype=torch.bool)
+    for _ in range(4):
+        place, way = (2 * torch.rand(x.shape, generator=ways) - 1 for _ in range(2))
+        place, way = _project(x + EPSILON * place, x), way.sign().to(x.dtype)
+        mix = torch.randn(len(y), 10, generator=ways, dtype=x.dtype)
+        with torch.enable_grad():
+            at = place.clone().requires_grad_()
+            (grad,) = torch.autograd.grad((mix * model(at)).sum(), at)
+        change = mix * (model(place + step * way) - model(place - step * way))
+        off = change.sum(1) / (2 * step) - (grad * way).flatten(1).sum(1)
+        agree &= off.abs() <= 0.2 * grad.flatten(1).norm(dim=1)
+    return agree
 
 
 def _margins(model, x, y):

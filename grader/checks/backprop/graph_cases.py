@@ -27,6 +27,7 @@ def value_arithmetic(backward):
             for sign in (1, -1):
                 leaves = rng.uniform(0.5, 3, size=2) * [1, sign]
                 cases.append(_case(leaves, [(operation, 0, 1)], backward=backward))
+        cases.append(_case([0.0, 2.0], [("mul", 0, 1)], backward=backward))
         cases.append(_case(rng.uniform(1, 3, 1), [("neg", 0)], backward=backward))
         together = [("mul", 0, 1), ("sub", 3, 2), ("div", 4, 1), ("neg", 5)]
         leaves = rng.uniform(0.5, 3, size=3)
@@ -44,6 +45,7 @@ def value_functions(backward):
             for n in (2, 3, -1, 0.5, -1.5, 1)
         ]
         cases.append(_case([-1.5], [("pow", 0, "n")], {"n": 3}, backward))
+        cases.append(_case([0.0], [("pow", 0, "n")], {"n": 2}, backward))
         for name in ("exp", "tanh", "relu"):
             for sign in (1, -1):
                 leaf = sign * rng.uniform(0.3, 1.5, size=1)
@@ -164,12 +166,18 @@ def two_layer(reg):
             arguments = {"input_dim": D, "hidden_dim": H, "num_classes": C}
             if reg:
                 arguments |= {"weight_scale": 1e-2, "reg": reg}
+            # no ReLU so near its bend that numerical gradients step over it
+            near = True
+            while near:
+                params, X = two_layer_params(rng, D, H, C), normal(rng, *shape)
+                hidden = X.reshape(len(X), -1) @ params["W1"] + params["b1"]
+                near = abs(hidden).min() < 0.03
             cases.append(
                 {
                     "arguments": arguments,
                     "others": [],
-                    "params": two_layer_params(rng, D, H, C),
-                    "X": normal(rng, *shape),
+                    "params": params,
+                    "X": X,
                     "y": rng.integers(C, size=shape[0]),
                 }
             )

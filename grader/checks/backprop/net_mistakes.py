@@ -183,6 +183,16 @@ mario_net = table(
 gradient_descent = table(
     right.gradient_descent,
     (
+        "gradients asked anew",
+        "gradients are computed anew for each parameter, when others have moved"
+        " already: compute them once per step",
+        (
+            "            net.params[name] =",
+            "            grad = net.loss(X, y)[1][name]\n"
+            "            net.params[name] =",
+        ),
+    ),
+    (
         "uphill",
         "the step goes up the gradient: minus is down",
         ("[name] - learning_rate", "[name] + learning_rate"),

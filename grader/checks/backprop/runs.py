@@ -149,7 +149,7 @@ def run_value(Value, leaves, program, numbers, backward):
     if backward:
         # 500 nodes take a few milliseconds; 2 to the 500 paths never end
         within(0.3, nodes[-1].backward)
-        seen["grad"] = [node.grad for node in nodes[: len(leaves)]]
+        seen["grad"] = [node.grad for node in nodes]
         seen["data afterwards"] = [node.data for node in nodes]
     return seen
 
@@ -169,6 +169,8 @@ def run_net(Net, arguments, others, params, X, y):
         for name, value in params.items():
             net.params[name] = factor * value
         net.loss(X, y)
+    # a net that is made meanwhile has parameters of its own
+    Net(**arguments)
     output, seen = watch(net.loss, X=X)
     output = copied(output)
     result, seen_again = watch(net.loss, X=X, y=y)
@@ -197,7 +199,10 @@ def run_gradient_descent(gradient_descent, params, X, y, slopes, rate, num_steps
                 off = value[..., None] - y
                 loss += 0.5 * slopes[name] * (X * off**2).mean(axis=-1).sum()
                 grads[name] = slopes[name] * (X * off).mean(axis=-1)
-            return float(loss), grads
+            # every gradient depends on all parameters
+            total = sum(value.sum() for value in self.params.values())
+            grads = {name: grad + 0.02 * total for name, grad in grads.items()}
+            return float(loss + 0.01 * total**2), grads
 
     net = Parabolas()
 

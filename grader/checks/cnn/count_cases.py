@@ -1,16 +1,21 @@
 """Topic 04, on what: plain numbers for sizes, receptive fields and counts."""
 
 
-def _calls(*calls):
-    """Cases of a function that takes plain numbers: positional arguments, options."""
+def _calls(*calls, drawn=None):
+    """Cases of a function that takes plain numbers: positional arguments, options; and
+    one with the arguments ``drawn(rng)``, so that no table of answers will do."""
 
     def make(rng):
         return [
             {"arguments": list(call[0]), "options": call[1] if call[1:] else {}}
-            for call in calls
+            for call in (*calls, *([(drawn(rng),)] if drawn else ()))
         ]
 
     return make
+
+
+def _ints(rng, low, high, count):
+    return [int(n) for n in rng.integers(low, high, size=count)]
 
 
 def sizes_1d(rng):
@@ -60,7 +65,10 @@ sizes_mixed = _calls(
 )
 
 fields_stride_1 = _calls(
-    ([[(3, 1)]],), ([[(3, 1), (3, 1)]],), ([[(5, 1), (1, 1), (2, 1), (7, 1)]],)
+    ([[(3, 1)]],),
+    ([[(3, 1), (3, 1)]],),
+    ([[(5, 1), (1, 1), (2, 1), (7, 1)]],),
+    drawn=lambda rng: [[(k, 1) for k in _ints(rng, 1, 9, 4)]],
 )
 
 fields_strided = _calls(
@@ -68,25 +76,37 @@ fields_strided = _calls(
     ([[(7, 2), (3, 2), (3, 1), (3, 3), (5, 2)]],),
     ([[(2, 2), (2, 2), (2, 2)]],),
     ([[(1, 4), (3, 1)]],),
+    drawn=lambda rng: [[*zip(_ints(rng, 2, 8, 4), _ints(rng, 1, 4, 4), strict=True)]],
 )
 
 fields_dilated = _calls(
     ([[(3, 1, 2)]],),
     ([[(3, 1), (3, 2, 4), (2, 1)]],),
     ([[(3, 2, 1), (3, 2, 2), (4, 1, 3), (3, 1)]],),
+    drawn=lambda rng: [
+        [*zip(*(_ints(rng, low, 5, 3) for low in (2, 1, 1)), strict=True)]
+    ],
 )
 
-fields_empty = _calls(([[]],), ([[(1, 1)]],))
+fields_empty = _calls(([[]],), ([[(1, 1)]],), ([[(2, 1)]],))
 
 parameters_square = _calls(
-    ([1, 1, 3],), ([3, 64, 7],), ([64, 8, 1],), ([5, 2, 4], {"bias": True})
+    ([1, 1, 3],),
+    ([3, 64, 7],),
+    ([64, 8, 1],),
+    ([5, 2, 4], {"bias": True}),
+    drawn=lambda rng: _ints(rng, 2, 20, 3),
 )
 
 parameters_other = _calls(
     ([3, 8, 5], {"bias": False}), ([2, 4, (1, 5)],), ([6, 3, (3, 2), False],)
 )
 
-operations_square = _calls(([1, 1, 3, 1, 1],), ([3, 8, 5, 10, 10],))
+operations_square = _calls(
+    ([1, 1, 3, 1, 1],),
+    ([3, 8, 5, 10, 10],),
+    drawn=lambda rng: [*_ints(rng, 2, 20, 3), *[int(rng.integers(2, 20))] * 2],
+)
 
 operations_other = _calls(
     ([4, 2, (3, 1), 6, 6],), ([2, 7, 3, 5, 9],), ([3, 4, (2, 5), 1, 8],)

@@ -18,8 +18,8 @@ _AGAIN = ("result of a second call", "changed")
 _IN_TIME = "is done in the time that it has"
 
 _LOOPS = (
-    "Loops over places, images or filters take too long in Python: make each window a"
-    " row of one matrix, and multiply once"
+    "(What is slow in Python are loops over places, images or filters: make each window"
+    " a row of one matrix, and multiply once)"
 )
 
 filter2d = Exercise(

@@ -104,6 +104,8 @@ def run_convnet(Net, dtype, arguments, params, X, y):
         for name, value in params.items():
             net.params[name] = value * value.dtype.type(factor)
         net.loss(X[::-1] + 1, y)
+    # a net that is made meanwhile has parameters of its own
+    Net(**arguments)
     scores, seen = watch(net.loss, X=X)
     scores = copied(scores)
     result, seen_again = watch(net.loss, X=X, y=y)

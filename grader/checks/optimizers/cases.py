@@ -48,6 +48,8 @@ def batches_of_one(rng):
     one = {**_samples(rng, 1, (3,)), "batch_size": 4, "seeds": [3], "num_passes": 1}
     flat = {**_samples(rng, 7), "batch_size": 3, "seeds": [3], "num_passes": 1}
     small = _samples(rng, 7, (2, 2), np.float32)
+    # targets of a regression
+    small["y"] = small["y"].astype(np.float32)[:, None]
     return [one, flat, {**small, "batch_size": 3, "seeds": [3], "num_passes": 1}]
 
 
@@ -173,6 +175,8 @@ def plateaus_odd(rng):
         [float(x) for x in np.arange(12)],
         [-3.0, -2.0, -3.5, -3.4, -3.45, -3.5, 1e6, -1e6, 0.0, 0.0, 0.0],
         [0.0, 0.0, 0.0, 0.0, 0.0, -1e-9, 0.0, 0.0, 0.0],
+        # the first value improves, however large it is
+        [1e300] * 6,
         # the smallest of improvements counts
         [1 - 1e-6 * i for i in range(12)],
     ]
@@ -231,6 +235,8 @@ def trainings_of_one(rng):
 def trainings_scheduled(rng):
     """A learning rate for each epoch, that goes up and down."""
     rates = [float(rate) for rate in rng.uniform(0.05, 0.3, size=4)]
+    # 0 is a rate, too
+    rates[2] = 0.0
     two = _training(rng, 7, 3, 4, rates, in_place=True)
     # a schedule sets what is not there, too
     bare = {**_training(rng, 8, 3, 4, rates), "config": {}}

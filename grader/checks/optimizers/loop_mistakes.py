@@ -49,19 +49,36 @@ minibatches = table(
         (_SHUFFLE, "rng.integers(N, size=N)"),
     ),
     (
+        "shuffled apart",
+        "X and y are shuffled each in its own order",
+        (_SHUFFLE, "rng.permutation(N)\n    labels = rng.permutation(N)"),
+        ("X[batch], y[batch]", "X[batch], y[labels[i : i + batch_size]]"),
+    ),
+    (
         "labels stay",
         "X is shuffled, but the labels are not",
         ("X[batch], y[batch]", "X[batch], y[i : i + batch_size]"),
     ),
     (
-        "shuffled apart",
-        "X and y are shuffled each in its own order",
-        ("X[batch], y[batch]", "X[batch], y[rng.permutation(N)[i : i + batch_size]]"),
+        "labels flattened",
+        "labels come as one flat array: each keeps the shape that it has in y",
+        ("y[batch]", "y[batch].ravel()"),
+    ),
+    (
+        "labels made whole",
+        "labels are made whole numbers: they keep the dtype of y",
+        ("y[batch]", "y[batch].astype(int)"),
     ),
     (
         "global generator",
         "the order comes from another generator than the one that is given",
         (_SHUFFLE, "np.random.default_rng().permutation(N)"),
+    ),
+    (
+        "shuffled within batches",
+        "a sample is shuffled within its batch alone: any may come in any batch",
+        (_SHUFFLE, "np.arange(N)"),
+        ("order[i : i + batch_size]", "rng.permutation(order[i : i + batch_size])"),
     ),
     (
         "batches shuffled",
@@ -74,7 +91,7 @@ minibatches = table(
         "the short batch comes first, where it is to come last",
         (
             "    for i in range(0, N, batch_size):\n",
-            "    starts = [0, *range(N % batch_size, N, batch_size)]\n"
+            "    starts = sorted({0, *range(N % batch_size, N, batch_size)})\n"
             "    for i, j in zip(starts, [*starts[1:], N]):\n",
         ),
         ("order[i : i + batch_size]", "order[i:j]"),

@@ -37,7 +37,7 @@ class SummedUp(Exercise):
             return StudentError("TypeError", words)
 
 
-_ONCE = ("samples", "pairs")
+_ONCE = ("samples", "samples with their labels")
 
 minibatches = SummedUp(
     name="minibatches",
@@ -71,7 +71,7 @@ minibatches = SummedUp(
             0.5,
             "leaves no order of the samples out",
             cases.batches_of_three,
-            "number of orders",
+            "orders that come up",
             "samples",
             hint="Are the samples shuffled one by one?",
         ),
@@ -81,7 +81,7 @@ minibatches = SummedUp(
             cases.batches_of_one,
             *_ONCE,
             "sizes",
-            "dtypes",
+            "dtypes of the batches",
             "changed",
         ),
     ),
@@ -210,6 +210,7 @@ range_test = Exercise(
             cases.range_tests_ended,
             "rates",
             "losses",
+            "params",
         ),
         promise(
             1,

@@ -5,6 +5,7 @@ computed in float64 and have the dtype of the case's arrays.
 """
 
 import math
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -205,14 +206,14 @@ def minibatches(X, y, batch_size, seeds, num_passes):
     full, rest = divmod(N, batch_size)
     return {
         "samples": True,
-        "pairs": True,
+        "samples with their labels": True,
         "sizes": [[batch_size] * full + [rest] * (rest > 0)]
         * (len(seeds) * num_passes),
-        "dtypes": [str(X.dtype), str(y.dtype)],
+        "dtypes of the batches": [str(X.dtype), str(y.dtype)],
         "in random order": True,
         "another order in each pass": True,
         "the same order for the same seed": True,
-        "number of orders": math.factorial(N) if N < 5 else None,
+        "orders that come up": list(permutations(range(N))) if N < 5 else None,
         **NO_SIDE_EFFECTS,
     }
 
@@ -227,15 +228,17 @@ def facts_of_batches(seen, X, y, batch_size, seeds, num_passes):
         by_seed.setdefault(seed, []).append(group)
     return {
         "samples": all(sorted(order) == list(range(len(y))) for order in orders),
-        "pairs": all(_paired(batch, X, y) for batches in passes for batch in batches),
+        "samples with their labels": all(
+            _paired(batch, X, y) for batches in passes for batch in batches
+        ),
         "sizes": [[len(b) for _, b in batches] for batches in passes],
-        "dtypes": _dtypes(passes),
+        "dtypes of the batches": _dtypes(passes),
         "in random order": any(order != sorted(order) for order in orders),
         "another order in each pass": len(set(map(tuple, orders))) > len(orders) // 4,
         "the same order for the same seed": all(
             group == groups[0] for groups in by_seed.values() for group in groups
         ),
-        "number of orders": len(set(map(tuple, orders))),
+        "orders that come up": sorted(set(map(tuple, orders))),
         "changed": seen["changed"],
         "warnings": seen["warnings"],
     }
@@ -243,7 +246,7 @@ def facts_of_batches(seen, X, y, batch_size, seeds, num_passes):
 
 def _order(batches, y):
     """The places of samples in the data, in the order of the batches; -1 if unknown."""
-    places = {value: i for i, value in enumerate(y.tolist())}
+    places = {value: i for i, value in enumerate(y.ravel().tolist())}
     return [places.get(value, -1) for _, b in batches for value in b.ravel().tolist()]
 
 
@@ -252,7 +255,8 @@ def _paired(batch, X, y):
     if X_batch.shape[1:] != X.shape[1:] or len(X_batch) != len(y_batch):
         return False
     places = _order([batch], y)
-    return -1 not in places and bool(np.array_equal(X_batch, X[places]))
+    same = np.array_equal(X_batch, X[places]) and np.array_equal(y_batch, y[places])
+    return -1 not in places and bool(same)
 
 
 def _dtypes(passes):
@@ -263,19 +267,21 @@ def _dtypes(passes):
 # --- walking, schedules, training ---
 
 
-def _roll(params, bowls, config, rates):
+def _roll(params, bowls, config, rates, coupling=0.0):
     """Yield the loss before, and parameters after, each step of PyTorch's SGD."""
     weights = {n: torch.nn.Parameter(_tensor(w)) for n, w in params.items()}
     settings = {"lr": 0.1, "momentum": config["momentum"]}
     optimizer = torch.optim.SGD(weights.values(), **settings)
-    lr = rates[0] if rates else 0.1
+    lr = rates[0] or 1e-300 if rates else 0.1
     for rate in rates:
+        # in PyTorch's notation the velocity is divided by the rate
+        rate = rate or 1e-300
         optimizer.param_groups[0]["lr"] = rate
         for w in weights.values():
             if (buffer := optimizer.state[w].get("momentum_buffer")) is not None:
                 buffer.mul_(lr / rate)
         lr = rate
-        loss = sum(
+        loss = coupling * sum(w.sum() for w in weights.values()) ** 2 + sum(
             0.5 * (_tensor(bowls[n][0]) * (w - _tensor(bowls[n][1])) ** 2).sum()
             for n, w in weights.items()
         )
@@ -304,13 +310,13 @@ def train(params, bowls, X, y, config, in_place, num_epochs, batch_size, seed, r
     if rates is None:
         rates = [config["learning_rate"]] * num_epochs
     steps = [rate for rate in rates[:num_epochs] for _ in range(per_epoch)]
-    way = list(_roll(params, bowls, {"momentum": 0.5}, steps))
+    way = list(_roll(params, bowls, {"momentum": 0.5}, steps, coupling=0.01))
     sizes = [batch_size] * (N // batch_size) + [N % batch_size] * (N % batch_size > 0)
     return {
         "losses": [loss for loss, _ in way],
         "params": way[-1][1] if way else params,
         "samples": True,
-        "pairs": True,
+        "samples with their labels": True,
         "sizes": sizes * num_epochs,
         "another order in each epoch": True,
         "the same order for the same seed": True,
@@ -329,7 +335,7 @@ def facts_of_training(seen, X, y, **case):
     return {
         **{name: seen[name] for name in ("losses", "params", "changed", "warnings")},
         "samples": all(sorted(epoch) == list(range(len(y))) for epoch in epochs),
-        "pairs": all(_paired(batch, X, y) for batch in batches),
+        "samples with their labels": all(_paired(batch, X, y) for batch in batches),
         "sizes": [len(b) for _, b in batches],
         "another order in each epoch": len(set(map(tuple, epochs))) > 1,
         "the same order for the same seed": order == _order(again, y),
@@ -351,6 +357,7 @@ def range_test(params, bowls, batches, options):
             * (_tensor(bowls[n][0]) * (w - _tensor(bowls[n][1]) - X[0]) ** 2).sum()
             for n, w in weights.items()
         )
+        loss = loss + 0.01 * float(y[0]) * sum(w.sum() for w in weights.values()) ** 2
         too_large = bool(losses) and loss.item() > 4 * min(losses)
         losses.append(loss.item())
         if too_large or not math.isfinite(losses[-1]):

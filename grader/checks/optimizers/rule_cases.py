@@ -51,7 +51,8 @@ class Rules:
     def settings(self, rng):
         """A few steps with settings of all kinds, 0 among them where it may be."""
         chosen = [self.draw_settings(rng) for _ in range(3)]
-        chosen += [self.draw_settings(rng) | {name: 0.0} for name in self.zero]
+        zero = ("learning_rate", *self.zero)
+        chosen += [self.draw_settings(rng) | {name: 0.0} for name in zero]
         # one setting alone, the others at their defaults
         chosen += [
             {"learning_rate": 0.3} | {name: value}

@@ -6,6 +6,16 @@ from grader.mistakes import in_place, table
 train = table(
     right.train,
     (
+        "gradients asked anew",
+        "gradients are computed anew for each parameter, when others have moved"
+        " already: compute them once per step",
+        (
+            "                next_w, next_config",
+            "                grad = net.loss(X_batch, y_batch)[1][name]\n"
+            "                next_w, next_config",
+        ),
+    ),
+    (
         "one config for all",
         "all parameters share one config, and so one state: each needs its own",
         (
@@ -182,6 +192,31 @@ range_test = table(
         "net left changed",
         "the parameters are left changed: put back copies of what was there before",
         ("    net.params.update(before)\n", ""),
+    ),
+    (
+        "net left changed at an early end",
+        "where the test ends early, the parameters are left changed: put them back"
+        " there, too",
+        ("            break\n", "            return rates, losses\n"),
+    ),
+    (
+        "gradients asked anew",
+        "gradients are computed anew for each parameter, when others have moved"
+        " already: compute them once per step",
+        (
+            f"            net.params[name] = {_UPDATE}\n",
+            "            _, grads = net.loss(X, y)\n"
+            f"            net.params[name] = {_UPDATE}\n",
+        ),
+    ),
+    (
+        "all rates",
+        "more rates than losses come back: the test ended before the others",
+        (
+            "    return rates, losses",
+            "    rates = [low * growth**i for i in range(len(batches))]\n"
+            "    return rates, losses",
+        ),
     ),
     (
         "no early end",

@@ -184,9 +184,10 @@ def smoothgrad_noisy(rng):
 def smoothgrad_default(rng):
     """Nothing is said of noise and samples."""
     case = with_noise.case(rng, build_relu, (2, 3, 4), 2)
-    explicit = {"noise": 0.1, "samples": 50}
-    seeds = [int(rng.integers(2**31))]
-    return [{**case, "options": {}, "seeds": seeds, "same_as": explicit}]
+    case |= {"options": {}, "seeds": [int(rng.integers(2**31))]}
+    # whoever leaves both out does the same with all of these
+    others = [(0.1, 50), (0.12, 50), (0.1, 49)]
+    return [{**case, "same_as": {"noise": n, "samples": s}} for n, s in others]
 
 
 def smoothgrad_seeded(rng):

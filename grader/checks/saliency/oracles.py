@@ -55,6 +55,8 @@ def smoothgrad(model, order, given, options, setting, seeds=(), same_as=None):
     x, y = given["x"], given["y"]
     noise, samples = options.get("noise", 0.1), options.get("samples", 50)
     expected = {"map": saliency_maps(model, x, y).to(x.dtype), **UNTOUCHED}
+    if same_as:
+        expected["alike"] = same_as == {"noise": 0.1, "samples": 50}
     if len(seeds) < 2:
         return expected
     # the same seed twice, then another one, and then the same generator goes on

@@ -258,7 +258,9 @@ def iou_ignored(rng):
 
 def iou_nothing(rng):
     pred = torch.tensor(rng.integers(3, size=(2, 4, 4)))
-    return [_iou(pred, torch.full_like(pred, 255), 3, ignore_index=255)]
+    nothing = torch.full_like(pred, 255)
+    # and it is 1 where all is right, so nan alone won't do
+    return [_iou(pred, of, 3, ignore_index=255) for of in (nothing, pred)]
 
 
 def _weighed(rng, shape, num_classes, some=None, ignored=None, attached=False):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from grader.checks.backprop import answers as right
+from grader.mistakes import table
 
 # (exercise, name): functions
 WRONG: dict[tuple[str, str], tuple] = {}
@@ -397,3 +398,50 @@ def in_matrices(pred, target):
 
 
 RIGHT["l2_loss", "NumPy's old matrices"] = (in_matrices,)
+
+
+class ParametersOfAll(right.TwoLayerNet):
+    """All networks of the class share one dict of parameters."""
+
+    shared: dict = {}
+
+    def __init__(self, *sizes, **settings):
+        super().__init__(*sizes, **settings)
+        self.shared.update(self.params)
+        self.params = self.shared
+
+
+WRONG["two_layer_net", "all networks share their parameters"] = (ParametersOfAll,)
+
+
+class StartsInFloat32(right.TwoLayerNet):
+    """Of so many numbers a few are the same, by chance."""
+
+    def __init__(self, *sizes, **settings):
+        super().__init__(*sizes, **settings)
+        for name, value in self.params.items():
+            self.params[name] = value.astype(np.float32).astype(np.float64)
+
+
+RIGHT["two_layer_net", "weights drawn in float32"] = (StartsInFloat32,)
+
+
+for _mistake in table(
+    right.Value,
+    (
+        "gradients of leaves alone",
+        "what is computed on the way has no gradient in the end",
+        (
+            "                parent.grad += slope * node.grad\n",
+            "                parent.grad += slope * node.grad\n"
+            "            if node.parents:\n"
+            "                node.grad = 0.0\n",
+        ),
+    ),
+    (
+        "slope of a power by division",
+        "there is none at 0",
+        ("n * self.data ** (n - 1)", "n * self.data**n / (self.data or np.nan)"),
+    ),
+):
+    WRONG["value_grad", _mistake.name] = _mistake.functions

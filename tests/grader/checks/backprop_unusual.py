@@ -652,7 +652,7 @@ class Tape:
         return self._two(other, np.multiply, lambda a, b: b, lambda a, b: a)
 
     def __pow__(self, n):
-        return Tape(self.data**n, [(self, n * self.data**n / self.data)])
+        return Tape(self.data**n, [(self, n * self.data ** (n - 1))])
 
     def exp(self):
         return Tape(np.exp(self.data), [(self, np.exp(self.data))])

@@ -397,3 +397,25 @@ class Unfolded(torch.nn.Module):
 
 
 RIGHT["torch_twin", "unfolded, parameters in another order"] = (Unfolded,)
+
+
+class ParametersOfAll(right.ThreeLayerConvNet):
+    """All networks of the class share one dict of parameters."""
+
+    shared: dict = {}
+
+    def __init__(self, *sizes, **settings):
+        super().__init__(*sizes, **settings)
+        self.shared.update(self.params)
+        self.params = self.shared
+
+
+WRONG["three_layer_convnet", "all networks share their parameters"] = (ParametersOfAll,)
+
+
+def by_heart(layers):
+    known = {(): 1, ((3, 1),): 3, ((5, 1), (1, 1), (2, 1), (7, 1)): 12}
+    return known.get(tuple(layers), 5)
+
+
+WRONG["receptive_field", "a table of answers"] = (by_heart,)

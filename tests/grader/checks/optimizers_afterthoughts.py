@@ -312,3 +312,38 @@ def grows(rule, gradient, w, num_steps, config=None):
 @correct("exponential_decay", "an array without axes")
 def as_array(lr0, k, t):
     return np.asarray(lr0) * np.exp(-np.float64(k) * t)
+
+
+# --- edges of what is promised ---
+
+
+def _never_still(rule):
+    def moves(w, dw, config=None):
+        config = dict(config or {})
+        config["learning_rate"] = config.get("learning_rate") or 1e-2
+        return rule(w, dw, config)
+
+    return moves
+
+
+for _rule in (right.sgd, right.sgd_momentum, right.rmsprop):
+    WRONG[_rule.__name__, "a rate of 0 is taken for none"] = (_never_still(_rule),)
+
+
+@wrong("train", "a scheduled rate of 0 is taken for none")
+def goes_on(net, X, y, rule, config, num_epochs, batch_size, rng, schedule=None):
+    rates = [config.get("learning_rate", 1e-2)]
+
+    def never_zero(epoch):
+        rates.append(schedule(epoch) or rates[-1])
+        return rates[-1]
+
+    chosen = schedule and never_zero
+    return right.train(net, X, y, rule, config, num_epochs, batch_size, rng, chosen)
+
+
+@wrong("reduce_on_plateau", "the best so far starts at 1000")
+class StartsLow(right.ReduceOnPlateau):
+    def __init__(self, *arguments, **settings):
+        super().__init__(*arguments, **settings)
+        self.best = 1000.0

@@ -167,7 +167,7 @@ def momentum_and_correction(w, dw, config=None):
 @unusual("nesterov")
 def by_torch_buffer(w, dw, config=None):
     config = {"learning_rate": 1e-2, "momentum": 0.9} | (config or {})
-    lr, mu = config["learning_rate"], config["momentum"]
+    lr, mu = config["learning_rate"] or 1e-300, config["momentum"]
     buffer = mu * (-config.get("velocity", np.zeros_like(w)) / lr) + dw
     config["velocity"] = -lr * buffer
     return w - lr * (dw + mu * buffer), config

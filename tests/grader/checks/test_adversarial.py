@@ -1,5 +1,6 @@
 """The hidden checks of topic 12 refuse what is wrong, by name, and take the rest."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -190,6 +191,26 @@ def test_a_network_that_hides_its_gradient_is_seen_through(plain_net, loud_net):
     report = adversarial.robust_digits(hands_in(loud_net))
     assert report.score == 2
     assert "the gradient hides" in report.to_markdown()
+
+
+def test_scores_that_round_the_image_away_are_seen_through(plain_net):
+    """Units of huge constants, which cancel: what reaches the scores through them is
+    rounded away, but adds noise to the gradient."""
+    net = copy.deepcopy(plain_net).double()
+    first, second, last = net[1], net[3], net[5]
+    loud, big = range(118, 128), 2.0**102
+    with torch.no_grad():
+        for unit in loud:
+            second.weight[:, unit] = second.weight[unit] = 0
+        last.weight[:, loud] = torch.eye(10).double()
+        second.weight[loud, loud] = 1
+        first.bias[loud], second.bias[loud] = big, 2.0**52 - big
+        first.weight[loud] = 2.0**30 * torch.randn(10, 64).double()
+    found = judged(net)
+    assert found.clean > 0.9
+    # PGD alone is deceived
+    assert found.pgd > judged(plain_net).pgd + 0.1
+    assert found.robust < 0.1
 
 
 @pytest.mark.slow

@@ -230,8 +230,18 @@ def test_points_for_digits_follow_the_share_of_right_labels(flipped, points):
         lambda *a: list(map(str, nearest(*a))),
         lambda *a: np.zeros(360, dtype=int),
         lambda *a: None,
+        lambda *a: [[1, 2], [3]],
     ],
-    ids=["floats", "column", "too few", "one-hot", "strings", "zeros", "None"],
+    ids=[
+        "floats",
+        "column",
+        "too few",
+        "one-hot",
+        "strings",
+        "zeros",
+        "None",
+        "ragged",
+    ],
 )
 def test_what_is_not_a_label_for_each_digit_scores_nothing(answer):
     assert backprop.digits(answer).score == 0
@@ -243,6 +253,27 @@ def test_digits_known_by_heart_do_not_help():
         return y_held_out
 
     assert backprop.digits(by_heart).score == 0
+
+
+def test_digits_that_are_looked_up_do_not_help():
+    def look_up(X_train, y_train, X_new, seed):
+        X, y, X_held_out, y_held_out = digits_data()
+        images = zip([*X, *X_held_out], [*y, *y_held_out], strict=True)
+        known = {image.tobytes(): label for image, label in images}
+        names = {known[x.tobytes()]: n for x, n in zip(X_train, y_train, strict=True)}
+        return np.array([names[known[x.tobytes()]] for x in X_new])
+
+    report = backprop.digits(look_up)
+    assert report.score == 0
+    assert "where do these labels come from" in report.to_markdown()
+
+
+def test_who_wants_many_digits_to_learn_from_gets_them():
+    def classify(X_train, y_train, X_new, seed):
+        assert len(X_train) > 100
+        return nearest(X_train, y_train, X_new, seed)
+
+    assert backprop.digits(classify).score == 6
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def test_loops_over_places_lose_the_point_for_time_alone(exercise):
         ]
     (finding,) = TOPIC.scorer(exercise)(*functions).findings
     assert finding.points == 1
-    assert "Loops over places" in finding.message
+    assert "loops over places" in finding.message
 
 
 # wrong starts of nets are random, so they are told by their statistics
