@@ -1,6 +1,7 @@
 """Where a course keeps its things, found from ``nbgrader_config.py`` and read through
 nbgrader."""
 
+import contextlib
 import difflib
 import json
 import os
@@ -12,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 CONFIG_NAME = "nbgrader_config.py"
+# macOS leaves ._NAME.ipynb beside NAME.ipynb on shared drives
+_NOTEBOOK = "[!.]*.ipynb"
 
 
 class BadInput(Exception):
@@ -81,7 +84,8 @@ class Course:
 
     def assignments(self) -> list[str]:
         """Return the names of the assignments that have an instructor's notebook."""
-        return sorted(p.parent.name for p in self.folder("source").glob("*/*.ipynb"))
+        notebooks = self.folder("source").glob(f"[!.]*/{_NOTEBOOK}")
+        return sorted({path.parent.name for path in notebooks})
 
     def assignment(self, name: str) -> "Assignment":
         """Return the assignment called ``name``; raise ``BadInput`` if there is
@@ -101,15 +105,19 @@ class Course:
 
         Its file's name tells, or, if it has another name, the ids of its cells.
         """
-        assignments = [self.assignment(name) for name in self.assignments()]
-        for assignment in assignments:
-            if assignment.notebook == path.stem:
+        notebooks: dict[Assignment, str] = {}
+        for assignment in map(self.assignment, self.assignments()):
+            # one that is out of order is no reason to refuse another's work
+            with contextlib.suppress(BadInput):
+                notebooks[assignment] = assignment.notebook
+        for assignment, notebook in notebooks.items():
+            if notebook == path.stem:
                 return assignment
-        shared = {a: len(grade_ids & a.grade_ids()) for a in assignments}
+        shared = {a: len(grade_ids & a.grade_ids()) for a in notebooks}
         best = max(shared, key=shared.__getitem__, default=None)
         if best is not None and shared[best]:
             return best
-        names = ", ".join(f"{a.notebook}.ipynb" for a in assignments)
+        names = ", ".join(f"{notebook}.ipynb" for notebook in notebooks.values())
         raise BadInput(
             f"{path.name} is the notebook of no assignment, neither by its name nor by"
             f" its cells; expected one of: {names}. Say which with --assignment"
@@ -126,7 +134,15 @@ class Assignment:
 
     @property
     def source_path(self) -> Path:
-        return next((self.course.folder("source") / self.name).glob("*.ipynb"))
+        folder = self.course.folder("source") / self.name
+        found = sorted(folder.glob(_NOTEBOOK))
+        if len(found) != 1:
+            raise BadInput(
+                f"an assignment is one notebook, but {folder} holds"
+                f" {', '.join(path.name for path in found) or 'none'}; move the others"
+                " away, or into assignments of their own"
+            )
+        return found[0]
 
     @property
     def notebook(self) -> str:

@@ -20,7 +20,14 @@ def only_run(assignment: Assignment) -> Iterator[None]:
     """Hold the lock that a second run over the same gradebook would need."""
     path = assignment.course.root / "gradebook.db.lock"
     # whatever ends this process frees the lock
-    with path.open("a") as file:
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written: {error.strerror}; grades go into the course's"
+            " folder, so run the command where you may write to it"
+        ) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

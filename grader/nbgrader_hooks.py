@@ -21,7 +21,8 @@ from nbgrader import utils
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Float
 
-from grader.course import Assignment, Course
+from grader.cells import grade_id
+from grader.course import Assignment, BadInput, Course
 from grader.execution import Limits, Task
 from grader.executors import run_here
 from grader.fingerprint import class_fingerprint, fingerprint
@@ -38,6 +39,13 @@ def rebuild_file(path: Path, assignment: Assignment) -> Rebuilt:
     """
     source = _parsed(assignment.source_path.read_bytes())
     release = _parsed(assignment.release_path.read_bytes())
+    ids = [[grade_id(c) for c in nb.cells if grade_id(c)] for nb in (source, release)]
+    if ids[0] != ids[1]:
+        raise BadInput(
+            f"{assignment.release_path} is no release of {assignment.source_path} as it"
+            " is now: their graded and solution cells differ; make the release again"
+            f" with `nbgrader generate_assignment {assignment.name} --force`"
+        )
     rebuilt = rebuild(source, release, read_cells(path))
     for cell in rebuilt.notebook.cells:
         # as in the gradebook: of the cell with its hidden checks
@@ -50,7 +58,11 @@ def rebuild_file(path: Path, assignment: Assignment) -> Rebuilt:
 # what the two return is kept for the next student: nobody may change it
 @lru_cache(maxsize=8)
 def _parsed(text: bytes) -> NotebookNode:
-    return nbformat.reads(text.decode("utf-8"), as_version=4)
+    notebook = nbformat.reads(text.decode("utf-8"), as_version=4)
+    # notebooks before nbformat 4.5 have no ids
+    for number, cell in enumerate(notebook.cells):
+        cell.setdefault("id", f"cell-{number}")
+    return notebook
 
 
 @lru_cache(maxsize=8)
@@ -59,7 +71,11 @@ def _planned(text: bytes) -> dict[str, Needs]:
 
 
 def make_task(
-    notebook: NotebookNode, student: str | None, assignment: Assignment, limits: Limits
+    notebook: NotebookNode,
+    student: str | None,
+    assignment: Assignment,
+    limits: Limits,
+    secret: str | None = None,
 ) -> Task:
     """Return the task of running a rebuilt notebook."""
     source = assignment.source_path.read_bytes()
@@ -70,7 +86,7 @@ def make_task(
         needs=needs,
         asides=asides(_parsed(source), notebook),
         student=student,
-        secret=assignment.course.secret(),
+        secret=assignment.course.secret() if secret is None else secret,
         limits=replace(limits, notebook_s=limits.notebook_s + more_s),
     )
 

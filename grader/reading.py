@@ -107,7 +107,9 @@ def _upgrade(notebook: dict, path: Path) -> dict:
     import nbformat
 
     try:
-        return nbformat.v4.upgrade(nbformat.from_dict(notebook), from_version=3)
+        # files have a list of lines, where notebooks in memory have one text
+        whole = nbformat.v3.rwbase.rejoin_lines(nbformat.from_dict(notebook))
+        return nbformat.v4.upgrade(whole, from_version=3)
     # nbformat raises whatever the damage makes it stumble over
     except Exception as error:
         raise Damaged(

@@ -8,6 +8,8 @@ leaves a note where a person may want to look.
 """
 
 import ast
+import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +17,12 @@ import nbformat
 from nbformat import NotebookNode
 
 from grader.cells import grade_id, is_graded, is_ordinary, is_solution
+
+# what no answer needs, but one that lies about itself
+_ODD = re.compile(
+    r"(?:from|import)\s+(grader)\b|['\"](grader)\b|\b(alongside|ctypes|setitimer|setprofile"
+    r"|settrace|pthread_sigmask|_getframe|currentframe|get_objects|get_referrers)\b"
+)
 
 
 @dataclass
@@ -40,11 +48,21 @@ def rebuild(
 
 class _Rebuilding:
     def __init__(self, source, release, submitted):
-        # one to one: what a cell says in full, and what students were given
-        self.full = [cell.source for cell in source.cells]
+        # what a cell says in full, and what students were given
+        full = {grade_id(cell): cell for cell in source.cells if grade_id(cell)}
+        self.full = {name: cell.source for name, cell in full.items()}
         self.frame = [_clean(cell) for cell in release.cells]
+        self.given = {cell.source for cell in [*source.cells, *release.cells]}
+        for cell in self.frame:
+            if name := grade_id(cell):
+                # points are the instructor's of today
+                marks = {**full[name].metadata.nbgrader}
+                marks["checksum"] = cell.metadata.nbgrader.get("checksum")
+                cell.metadata.nbgrader = nbformat.from_dict(marks)
         self.submitted = submitted
-        self.notebook = nbformat.v4.new_notebook(metadata=release.metadata)
+        # a copy: what is written into it is this submission's alone
+        metadata = copy.deepcopy(release.metadata)
+        self.notebook = nbformat.v4.new_notebook(metadata=metadata)
         self.notes: list[str] = []
         # which cell of the frame each submitted cell stands for: its position, or None
         self.owner: list[int | None] = [None] * len(submitted)
@@ -66,6 +84,7 @@ class _Rebuilding:
                 self._append_plain(extra)
         for extra in reversed(added.get(-1, [])):
             self._append_plain(extra, at=0)
+        self._note_odd()
         return Rebuilt(self.notebook, self.notes)
 
     # --- whose cell is it? ---
@@ -157,12 +176,24 @@ class _Rebuilding:
     def _place(self, i: int, cell: NotebookNode, parts: list[str]) -> None:
         if not is_solution(cell) and not is_ordinary(cell):
             self._note_locked(i, cell)
-            cell.source = self.full[i]
+            cell.source = self.full[grade_id(cell)]
         elif parts:
             self._answer(cell, parts)
+        elif is_solution(cell) and self._defined_elsewhere(cell):
+            # merged with another, or written into a copy of another
+            self.notes.append(f"{grade_id(cell)} is missing: another cell defines it")
+            cell.source = ""
         elif is_solution(cell):
             self.notes.append(f"{grade_id(cell)} is missing: graded as unanswered")
         self.notebook.cells.append(cell)
+
+    def _defined_elsewhere(self, cell: NotebookNode) -> bool:
+        wanted = _defined_names(cell.source)
+        defined: set[str] = set()
+        for other, owner in zip(self.submitted, self.owner, strict=True):
+            if owner is None or not is_graded(self.frame[owner]):
+                defined |= _defined_names(other["source"])
+        return cell.cell_type == "code" and bool(wanted) and wanted <= defined
 
     def _answer(self, cell: NotebookNode, parts: list[str]) -> None:
         if len(parts) > 1:
@@ -182,6 +213,16 @@ class _Rebuilding:
         if count != 1 and is_graded(cell):
             what = "is missing" if not count else f"stands {count} times"
             self.notes.append(f"{grade_id(cell)} {what}: the instructor's is run, once")
+
+    def _note_odd(self) -> None:
+        """Note what a person should look at: code that handles what judges it."""
+        for cell in self.notebook.cells:
+            if cell.cell_type != "code" or cell.source in self.given:
+                continue
+            matches = _ODD.finditer(cell.source)
+            if words := sorted({match[match.lastindex] for match in matches}):
+                name = grade_id(cell) or cell.id
+                self.notes.append(f"{name} uses {', '.join(words)}: have a look at it")
 
     def _append_plain(self, cell: dict, at: int | None = None) -> None:
         new = (

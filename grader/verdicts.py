@@ -175,22 +175,37 @@ def _judge(cell: NotebookNode, points: float) -> tuple[float, str, str]:
         return _read_report(reports[-1], points)
     if cell.execution_count is None:
         return 0.0, "", "not run"
-    return points, "", ""
+    results = [o for o in cell.outputs if o.output_type == "execute_result"]
+    return _partial(results[0], points) if results else (points, "", "")
+
+
+def _partial(result: NotebookNode, points: float) -> tuple[float, str, str]:
+    """Read the number that a cell of plain asserts ends with, as nbgrader does."""
+    try:
+        score = float(result.data.get("text/plain", ""))
+    except ValueError:
+        return points, "", ""
+    if score > points:
+        return 0.0, "", _too_many(score, score, points)
+    return (score if score >= 0 else points), "", ""
 
 
 def _read_report(report: dict, points: float) -> tuple[float, str, str]:
     score, findings = float(report["score"]), report["findings"]
     if not 0 <= score <= points or float(report["max"]) != points:
-        text = (
-            f"the check gives {score:g} of {report['max']:g}, but the cell has"
-            f" {points:g} points"
-        )
-        return 0.0, "", f"{text}; tell the instructor"
+        return 0.0, "", _too_many(score, report["max"], points)
     mistakes = [name for finding in findings for name in finding["mistakes"]]
     messages = [f"{finding['property']}: {finding['message']}" for finding in findings]
     if not score and len({finding["message"] for finding in findings}) == 1:
         messages = [findings[0]["message"]]
     return score, ", ".join(dict.fromkeys(mistakes)), "; ".join(messages)
+
+
+def _too_many(score: float, most: float, points: float) -> str:
+    return (
+        f"the check gives {score:g} of {most:g}, but the cell has {points:g} points;"
+        " tell the instructor"
+    )
 
 
 def _error_message(error: NotebookNode) -> str:

@@ -41,10 +41,11 @@ def execute(task: Task) -> str:
             output = {"ename": kind, "evalue": text, "traceback": [text]}
             cell["outputs"] = [{"output_type": "error", **output}]
         else:
-            if hasattr(value, "_repr_mimebundle_"):
-                data = {"data": value._repr_mimebundle_(), "metadata": {}}
+            if value is not None:
+                bundle = getattr(value, "_repr_mimebundle_", None)
+                data = bundle() if bundle else {"text/plain": repr(value)}
                 output = {"output_type": "execute_result", "execution_count": count}
-                cell["outputs"] = [output | data]
+                cell["outputs"] = [output | {"data": data, "metadata": {}}]
     return json.dumps(notebook)
 
 

@@ -66,6 +66,81 @@ def test_class_gets_points_mistakes_and_notes(course, release, submit):
     assert scores(course) == {"right": 3, "untouched": 0, "ann lee": 1}
 
 
+def change_source(course, change):
+    path = course.assignment("01_toy").source_path
+    source = nbformat.read(path, as_version=4)
+    change(source)
+    nbformat.write(source, path)
+
+
+def hand_in_three(release, submit):
+    submit("right", answer(copy.deepcopy(release), **RIGHT))
+    submit("untouched", release)
+    wrong = {"double": "def double(x): return 0", "triple": "def triple(x): return 0"}
+    submit("wrong", answer(copy.deepcopy(release), **RIGHT | wrong))
+
+
+def test_cells_that_the_instructor_has_added_since_the_release_move_no_check(
+    course, release, submit
+):
+    hand_in_three(release, submit)
+    erratum = nbformat.v4.new_markdown_cell("x is a number.")
+    change_source(course, lambda source: source.cells.insert(1, erratum))
+    grade(course)
+    assert scores(course) == {"right": 3, "untouched": 0, "wrong": 0}
+
+
+def test_points_are_those_of_the_source(course, release, submit):
+    def change(source):
+        source.cells[-2].metadata.nbgrader.points = 5
+
+    hand_in_three(release, submit)
+    change_source(course, change)
+    results = grade(course)
+    assert (results["right"].score, results["right"].max_score) == (7, 7)
+    assert scores(course) == {"right": 7, "untouched": 0, "wrong": 0}
+
+
+def test_release_of_other_questions_is_refused(course, release, submit):
+    hand_in_three(release, submit)
+    change_source(course, lambda source: source.cells.pop())
+    with pytest.raises(BadInput, match="generate_assignment 01_toy --force"):
+        grade(course)
+
+
+def test_notebooks_without_cell_ids_are_graded(course, release, submit):
+    def older(source):
+        source.nbformat_minor = 4
+        for cell in source.cells:
+            del cell["id"]
+
+    hand_in_three(release, submit)
+    change_source(course, older)
+    grade(course)
+    assert scores(course) == {"right": 3, "untouched": 0, "wrong": 0}
+
+
+def test_points_that_a_cell_of_asserts_ends_with_are_given(course, release, submit):
+    def partial(source):
+        source.cells[-2].source += "\n0.25 + 0.5 * (triple(1) == 3)"
+
+    third = {"triple": "def triple(x): return 6"}
+    submit("some", answer(copy.deepcopy(release), **RIGHT | third))
+    submit("right", answer(copy.deepcopy(release), **RIGHT))
+    change_source(course, partial)
+    grade(course)
+    assert scores(course) == {"some": 2.25, "right": 2.75}
+
+
+def test_a_second_notebook_in_an_assignment_is_refused_by_name(course):
+    folder = course.assignment("01_toy").source_path.parent
+    (folder / "._toy.ipynb").write_bytes(b"Mac OS X")
+    assert course.assignment("01_toy").notebook == "toy"
+    (folder / "toy-Copy1.ipynb").write_bytes(b"{}")
+    with pytest.raises(BadInput, match="holds toy-Copy1.ipynb, toy.ipynb; move"):
+        course.assignment("01_toy").notebook  # noqa: B018
+
+
 def test_damaged_submissions_are_named_and_the_others_graded(
     course, release, submit, capsys
 ):

@@ -46,10 +46,11 @@ def test_readable_notebooks_give_their_cells(tmp_path, raw):
     assert read_cells(write(tmp_path, raw)) == [CELL]
 
 
-def test_nbformat_3_is_brought_up_to_date(tmp_path):
+@pytest.mark.parametrize("source", ["x = 1\ny = 2", ["x = 1\n", "y = 2"]])
+def test_nbformat_3_is_brought_up_to_date(tmp_path, source):
     cell = {
         "cell_type": "code",
-        "input": "x = 1",
+        "input": source,
         "language": "python",
         "outputs": [],
         "metadata": {},
@@ -57,7 +58,7 @@ def test_nbformat_3_is_brought_up_to_date(tmp_path):
     worksheets = [{"cells": [cell], "metadata": {}}]
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": worksheets}
     (read,) = read_cells(write(tmp_path, old))
-    assert (read["cell_type"], read["source"]) == ("code", "x = 1")
+    assert (read["cell_type"], read["source"]) == ("code", "x = 1\ny = 2")
 
 
 BROKEN = {

@@ -146,12 +146,65 @@ def test_copied_stub_does_not_replace_an_answer(rebuild_work, solved, release):
     assert has_all_answers(rebuilt)
 
 
+def test_answers_that_were_merged_into_one_cell_are_there(rebuild_work, solved):
+    at = find(solved, "toy-double")
+    solved.cells[at].source += "\n\n" + RIGHT["triple"]
+    del solved.cells[find(solved, "toy-triple")]
+    rebuilt = rebuild_work(solved)
+    assert sources(rebuilt)["toy-triple"] == ""
+    assert rebuilt.notes == ["toy-triple is missing: another cell defines it"]
+
+
+def test_what_is_defined_in_a_graded_cell_is_no_answer(rebuild_work, solved):
+    solved.cells[find(solved, "toy-double-tests")].source = RIGHT["triple"]
+    del solved.cells[find(solved, "toy-triple")]
+    assert "toy-triple is missing: graded as unanswered" in rebuild_work(solved).notes
+
+
 def test_deleted_answer_is_graded_as_unanswered(rebuild_work, solved, release):
     del solved.cells[find(solved, "toy-triple")]
     rebuilt = rebuild_work(solved)
     stub = release.cells[find(release, "toy-triple")].source
     assert sources(rebuilt)["toy-triple"] == stub
     assert rebuilt.notes == ["toy-triple is missing: graded as unanswered"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("from grader import alongside", "alongside, grader"),
+        ("import grader.inside", "grader"),
+        ("__import__('grader')", "grader"),
+        ("%%time\nimport sys\nsys._getframe(1)", "_getframe"),
+        ("import signal\nsignal.setitimer(1, 0)", "setitimer"),
+        ("import grades, graders\nx = 'a grader'", ""),
+    ],
+)
+def test_code_that_handles_its_judge_is_for_a_person_to_see(
+    rebuild_work, solved, code, words
+):
+    solved.cells.append(nbformat.v4.new_code_cell(code))
+    solved.cells.append(nbformat.v4.new_markdown_cell("from grader import alongside"))
+    notes = rebuild_work(solved).notes
+    assert [n.partition(" uses ")[2] for n in notes] == (
+        [f"{words}: have a look at it"] if words else []
+    )
+
+
+def test_odd_code_of_the_instructors_is_not_noted(release, submit):
+    source, work = toy_source(), copy.deepcopy(release)
+    for notebook in (source, release, work):
+        odd = nbformat.v4.new_code_cell("import ctypes", id="odd")
+        notebook.cells.insert(0, odd)
+    rebuilt = rebuild(source, release, read_cells(submit("s", _text(work))))
+    assert "import ctypes" in [cell.source for cell in rebuilt.notebook.cells]
+    assert not [note for note in rebuilt.notes if "ctypes" in note]
+
+
+def test_notes_of_one_submission_are_not_anothers(rebuild_work, solved):
+    rebuilt = rebuild_work(solved)
+    rebuilt.notebook.metadata["mine"] = True
+    assert "mine" not in rebuild_work(solved).notebook.metadata
 
 
 def test_cells_that_a_student_added_stay_where_they_were(rebuild_work, solved):

@@ -53,10 +53,23 @@ def test_points_of_a_cell(graded, score):
     assert read_verdict(graded).score == score
 
 
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [("0.0", 0), ("1", 1), ("2.5", 2.5), ("3", 3), ("-1", 3), ("'2'", 3), ("nan", 3)],
+)
+def test_the_number_that_a_cell_of_asserts_ends_with_is_its_points(text, score):
+    assert read_verdict(cell(result({"text/plain": text}))).score == score
+
+
+def test_more_points_than_there_are_count_for_nothing():
+    verdict = read_verdict(cell(result({"text/plain": "4"})))
+    assert verdict.score == 0
+    assert "4 of 4, but the cell has 3 points; tell the instructor" in verdict.message
+
+
 def test_printed_numbers_are_not_points():
-    # in a cell of plain asserts a number at the end means nothing
-    zero = result({"text/plain": "0.0"})
-    assert read_verdict(cell(zero)).score == 3
+    printed = nbformat.v4.new_output("stream", name="stdout", text="0.0")
+    assert read_verdict(cell(printed)).score == 3
 
 
 def test_manual_cell_has_no_automatic_points():
