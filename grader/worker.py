@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import resource
+import select
 import subprocess
 import sys
 import threading
@@ -24,6 +25,8 @@ from grader.student import Server
 SPARE_S = 300
 # data of students and the checks' own; what goes beyond is an error of one cell
 MEMORY_BYTES = 12_000_000_000
+# a process without a task ends by itself: at once, or when its sandbox has started
+CLOSE_S = 20
 
 
 class WorkerFailed(Exception):
@@ -36,6 +39,7 @@ class Worker:
     def __init__(self, enclosed: bool = True):
         self.enclosed = enclosed
         self._process: subprocess.Popen | None = None
+        self._busy = False
         self._lock = threading.Lock()
 
     def run(self, task: Task) -> str:
@@ -46,6 +50,7 @@ class Worker:
             alarm = threading.Timer(task.limits.notebook_s + SPARE_S, process.kill)
             alarm.daemon = True
             alarm.start()
+            self._busy = True
             try:
                 process.stdin.write(task.to_json() + "\n")
                 process.stdin.flush()
@@ -53,6 +58,7 @@ class Worker:
             except OSError:
                 reply = ""
             finally:
+                self._busy = False
                 alarm.cancel()
             if not reply:
                 self._stop()
@@ -64,14 +70,15 @@ class Worker:
             return answer["notebook"]
 
     def kill(self) -> None:
-        """End the process, whatever it is doing; the next task starts a new one."""
-        if process := self._process:
+        """End a task that runs, and its process; the next task starts a new one."""
+        if self._busy and (process := self._process):
             process.kill()
 
     def close(self) -> None:
         """End the process once it is done."""
         with self._lock:
-            self._stop()
+            # killed while its sandbox starts, it would leave a part of that behind
+            self._stop(CLOSE_S)
 
     def start(self) -> None:
         """Let the process warm up, unless it runs already."""
@@ -95,11 +102,15 @@ class Worker:
             )
         return self._process
 
-    def _stop(self) -> None:
+    def _stop(self, within_s: float = 0) -> None:
         if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            try:
+                self._process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process.stdout.close()
         self._process = None
 
@@ -116,10 +127,12 @@ def main() -> None:
     # while the sandbox warms up, load what the checks will need
     with contextlib.suppress(sandbox.NoSandbox):  # the first task will tell
         server.start()
-    gc.disable()  # there is no garbage among imports, and looking for it takes a while
-    importlib.import_module("torch")
-    gc.enable()
-    gc.freeze()
+    if not _left_alone():
+        # there is no garbage among imports, and looking for it takes a while
+        gc.disable()
+        importlib.import_module("torch")
+        gc.enable()
+        gc.freeze()
 
     def tick() -> None:
         if os.getppid() != parent:
@@ -131,6 +144,15 @@ def main() -> None:
             answers.flush()
     finally:
         server.close()
+    # without Python's own end, which takes a while
+    os._exit(0)
+
+
+def _left_alone() -> bool:
+    """Tell whether there will be no task."""
+    poller = select.poll()
+    poller.register(0, 0)
+    return any(event & select.POLLHUP for _, event in poller.poll(0))
 
 
 def _answer(line: str, server: Server, tick: Any) -> dict:

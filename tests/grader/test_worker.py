@@ -1,4 +1,7 @@
+import time
+
 import nbformat
+import psutil
 import pytest
 
 from grader.worker import Worker
@@ -36,6 +39,22 @@ def test_the_folder_in_which_a_worker_was_started_may_vanish(
     monkeypatch.chdir(tmp_path)
     folder.rmdir()
     assert result(worker) == ""
+
+
+@pytest.mark.sandbox
+def test_a_worker_that_is_not_needed_leaves_nothing_behind():
+    processes = []
+    for k in range(12):
+        worker = Worker()
+        worker.start()
+        process = psutil.Process(worker._process.pid)
+        # a little later each time
+        time.sleep(0.1 * k)
+        processes += [process, *process.children(recursive=True)]
+        worker.kill()
+        worker.close()
+    _, left = psutil.wait_procs(processes, 10)
+    assert not [p for p in left if p.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_worker_imports_nothing_from_the_folder_it_is_started_in(
