@@ -6,9 +6,11 @@ to the process that holds the student's objects, whole and alone.
 """
 
 import copy
+import os
 import random
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -35,9 +37,15 @@ def seeded(run: Callable, *students: Any, seed: int, data: dict[str, Any]) -> An
 
 
 def each(run: Callable, *students: Any, seed: int, cases: list[dict[str, Any]]) -> list:
-    """Return, for each case, ``{"value": …}`` of ``seeded``, or ``{"error": …}``."""
+    """Return, for each case, ``{"value": …}`` of ``seeded``, or ``{"error": …}``.
+
+    After a second, the cases that are left wait for the next message.
+    """
     told: list[dict[str, Any]] = []
+    start = time.monotonic()
     for case in cases:
+        if told and time.monotonic() - start > 1:
+            break
         try:
             value = seeded(run, *students, seed=seed, data=case)
         # student code may raise anything; an interrupt ends them all
@@ -106,13 +114,22 @@ def within(seconds: float, function: Callable, *arguments: Any) -> Any:
     def ring(*_: Any) -> None:
         raise TimeoutError(f"it computes for more than {seconds:g} s")
 
+    def spent() -> float:
+        times = os.times()
+        return times.user + times.children_user
+
+    begin = spent()
     handler = signal.signal(signal.SIGVTALRM, ring)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
-        return function(*arguments)
+        result = function(*arguments)
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, handler)
+    # the alarm rings once, in this process alone, and can be caught
+    if spent() - begin > seconds + 0.05:
+        ring()
+    return result
 
 
 def same(a: Any, b: Any) -> bool:

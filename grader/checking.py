@@ -98,12 +98,16 @@ def _outcome(told: dict[str, Any]) -> Any:
     if type(told) is dict and type(error := told.get("error")) is dict:
         kind, text = error.get("kind"), error.get("text")
         if type(kind) is type(text) is str:
-            return StudentError(
-                *(" ".join(part.split())[:200] for part in (kind, text))
-            )
+            return StudentError(in_a_line(kind), in_a_line(text))
     if type(told) is not dict or "value" not in told:
         raise TypeError("neither a value nor an error")
     return _received(told["value"])
+
+
+def in_a_line(text: str) -> str:
+    """Return the beginning of a text, as one line that any file can hold."""
+    # half characters can't be written
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:200]
 
 
 def _received(value: Any) -> Any:
@@ -313,15 +317,18 @@ class Exercise:
 
     def _observe_all(self, functions: tuple, cases: list) -> list:
         """Return what ``run`` gives for each case, or its ``StudentError``."""
-        place = _place.get()
+        place, seen = _place.get(), []
         if place is not _run_here and len(cases) > 1:
-            students, data = (self.run, *functions), {"seed": 1, "cases": cases}
             # one message is faster than many; what goes wrong in it goes one by one
             with contextlib.suppress(StudentError, TypeError, ValueError):
-                told = place(alongside.each, students, data, TOGETHER_S)
-                pairs = list(zip(map(_outcome, told), cases, strict=True))
-                return [self._looked_at(*pair) for pair in pairs]
-        return [self._observe(functions, case) for case in cases]
+                while left := cases[len(seen) :]:
+                    students, data = (self.run, *functions), {"seed": 1, "cases": left}
+                    told = place(alongside.each, students, data, TOGETHER_S)
+                    if not 0 < len(told) <= len(left):
+                        raise ValueError("not one answer for each case")
+                    pairs = list(zip(map(_outcome, told), left, strict=False))
+                    seen += [self._looked_at(*pair) for pair in pairs]
+        return seen + [self._observe(functions, case) for case in cases[len(seen) :]]
 
     def _observe(self, functions: tuple, case: dict[str, Any]) -> Any:
         """Return what ``run`` gives beside ``functions``, or the ``StudentError``."""
@@ -378,7 +385,8 @@ class Exercise:
             for cases in {prop.cases for prop in props}:
                 left = [(p, k) for p in props if p.cases is cases for k in faults[p]]
                 run = runs[cases]
-                for case, seen in zip(run.cases, run.observed, strict=True):
+                trios = zip(run.cases, run.observed, run.expected, strict=True)
+                for case, seen, expected in trios:
                     # most mistakes are out after one case
                     if left:
                         made = self._observe(mistake.functions, case)
@@ -386,6 +394,7 @@ class Exercise:
                             (prop, key)
                             for prop, key in left
                             if _alike(key, made, seen, prop.rtol)
+                            and _wrong_alike(key, made, seen, expected, prop)
                         ]
                 explained |= {(prop.name, key) for prop, key in left}
         return explained
@@ -416,10 +425,12 @@ def _finding(
     messages = [mistake.message for mistake in mistakes] + unnamed
     if prop.hint and unnamed and not mistakes and UNANSWERED not in unnamed:
         messages[-1] += f". {prop.hint}"
+    message = "; ".join(dict.fromkeys(messages))
     return Finding(
         property=prop.name,
         points=prop.points,
-        message="; ".join(dict.fromkeys(messages)),
+        # what came back has its part in it; half characters can't be written
+        message=message.encode("utf-8", "replace").decode()[:2000],
         mistakes=tuple(dict.fromkeys(mistake.name for mistake in mistakes)),
     )
 
@@ -465,6 +476,16 @@ def _alike(key: str, made: Any, seen: Any, rtol: float | None) -> bool:
         and key in seen
         and not disagreement(key, seen[key], made[key], rtol)
     )
+
+
+def _wrong_alike(
+    key: str, made: Any, seen: Any, expected: dict[str, Any], prop: Property
+) -> bool:
+    """Tell whether a mistake is wrong in the same words as what was seen: values that
+    are alike may be right, or wrong in another way, by the property's own measure."""
+    if isinstance(seen, StudentError):
+        return True
+    return _fault(key, made, expected, prop) == _fault(key, seen, expected, prop)
 
 
 # --- seeds ---

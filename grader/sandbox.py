@@ -300,6 +300,8 @@ def _environment(folder: str, path: str) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
+        # there is no network, and pip would try for a quarter of a minute
+        "PIP_RETRIES": "0",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         # Memory is kept, not given back and asked for again at every step of a

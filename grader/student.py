@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader import sandbox
-from grader.checking import StudentError
+from grader.checking import StudentError, in_a_line
 from grader.inside import wire
 
 SERVER = "grader.inside.server"
@@ -298,4 +298,4 @@ def _after(seconds: float) -> float:
 def _text(error: Any, key: str) -> str:
     """Return a short text from what the process says of an error."""
     text = error.get(key, "") if isinstance(error, dict) else ""
-    return " ".join(text.split())[:200] if isinstance(text, str) else ""
+    return in_a_line(text) if isinstance(text, str) else ""

@@ -39,6 +39,10 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     warm = warm_up()
+    import torch  # after the warm-up, which imports it fast
+
+    # threads that wait for each other on busy cores take twenty times as long
+    torch.set_num_threads = lambda num_threads: None
     # out of reach of ptrace and of /proc/PID/mem from the processes forked later
     _dumpable(False)
     server = _Server(control, warm, enclosed=os.environ["FOVEA_SANDBOX"] != "none")

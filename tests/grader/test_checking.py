@@ -1,5 +1,7 @@
 """The engine of the checks compares strictly, and no answer gets at its verdict."""
 
+import contextlib
+import os
 import sys
 from collections import OrderedDict, namedtuple
 
@@ -73,6 +75,7 @@ DIFFER = {
     "-inf for inf, not in an array": (-INF, INF),
     "nan for a number, not in an array": (NAN, 1.0),
     "None for an array": (None, array(1)),
+    "numbers that NumPy doesn't have": (torch.ones(1).bfloat16(), array(1)),
     "a list for an array": ([1.0], array(1)),
     "a number for an array": (1.0, array(1)),
     "an array for a number": (array(1), 1.0),
@@ -440,7 +443,7 @@ def fails(told):
     [
         fails,
         lambda told: None,
-        lambda told: told[:1],
+        lambda told: [],
         lambda told: [*told, *told],
         lambda told: [told[0], 5],
         lambda told: [told[0], {}],
@@ -456,6 +459,24 @@ def test_what_goes_wrong_together_goes_one_by_one(together):
     assert asked == ["each", "seeded", "seeded", "seeded"]
 
 
+def test_what_takes_long_together_takes_several_messages():
+    asked = []
+    with running(ways(asked, lambda told: told[:1])):
+        assert DOUBLE(lambda x: 2 * x).score == 4
+    assert asked == ["each", "each", "seeded"]
+
+
+def test_cases_wait_for_the_next_message_once_a_second_is_over(monkeypatch):
+    def run(f, x):
+        return f(x)
+
+    clock = iter([0.0, 0.4, 1.1, 1.2])
+    monkeypatch.setattr(alongside.time, "monotonic", lambda: next(clock))
+    cases = [{"x": -n} for n in range(9)]
+    told = alongside.each(run, abs, seed=1, cases=cases)
+    assert told == [{"value": 0}, {"value": 1}]
+
+
 def test_an_error_that_is_told_is_one_line():
     def forge(told):
         error = {"kind": "Value\nError", "text": "a\n\n# b" + 300 * "c"}
@@ -464,6 +485,16 @@ def test_an_error_that_is_told_is_one_line():
     with running(ways([], forge)):
         message = findings(lambda x: 2 * x)["doubles"].message
     assert message == "your code raised Value Error: a # b" + 195 * "c"
+
+
+def test_half_characters_and_long_texts_become_what_can_be_written():
+    def half(x):
+        raise ValueError("\ud800 x")
+
+    message = findings(half)["doubles"].message
+    assert message == "your code raised ValueError: ? x"
+    finding = findings(lambda x: "\ud83d" * 10**6)["doubles"]
+    assert len(finding.message.encode()) <= 2000
 
 
 class Sums(Exercise):
@@ -745,3 +776,25 @@ def test_within_stops_what_computes_for_ever_and_nothing_else():
     with pytest.raises(TimeoutError, match="computes for more than 0.05 s"):
         alongside.within(0.05, for_ever)
     assert alongside.within(5, sum, [1, 2]) == 3
+
+
+def test_within_is_not_deceived_by_who_catches_it_or_lets_others_compute():
+    def goes_on():
+        with contextlib.suppress(TimeoutError):
+            computes(9)
+        computes(0.2)
+
+    def lets_another_compute():
+        if not (child := os.fork()):
+            computes(0.3)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+    def computes(seconds):
+        end = os.times().user + seconds
+        while os.times().user < end:
+            sum(range(10**6))
+
+    for function in (goes_on, lets_another_compute):
+        with pytest.raises(TimeoutError, match="computes for more than 0.1 s"):
+            alongside.within(0.1, function)

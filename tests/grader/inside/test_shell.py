@@ -110,6 +110,12 @@ def test_flood_of_output_is_one_error(run_cells, source):
     assert (before["flag"], after["flag"], text_of(after)) == ("", "", "1\n")
 
 
+def test_pictures_may_be_twenty_times_as_large(run_cells):
+    show = "display({'image/png': 'x' * %d}, raw=True)"
+    fits, cut = run_cells(show % 15_000, show % 25_000, output_bytes=1000)
+    assert (fits["flag"], cut["flag"]) == ("", "OutputLimit")
+
+
 def test_less_than_the_limit_is_shown(run_cells):
     (ran,) = run_cells("print('x' * 990)", output_bytes=1000)
     assert (ran["flag"], len(text_of(ran))) == ("", 991)
