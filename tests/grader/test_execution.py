@@ -194,6 +194,11 @@ def test_process_knows_the_student_but_no_secret(server):
     assert printed(done, 0) == "ada 1 [] False"
 
 
+def test_a_notebook_that_asks_for_threads_goes_on_with_one(server):
+    ask = "import torch; torch.set_num_threads(2); print(torch.get_num_threads())"
+    assert printed(execute(server, plain(ask)), 0) == "1"
+
+
 def test_unseeded_numbers_are_the_same_each_time(server):
     code = "import random, numpy, torch\n"
     code += "print(random.random(), numpy.random.rand(), torch.rand(1), hash('a'))"
