@@ -6,6 +6,7 @@ to the process that holds the student's objects, whole and alone.
 """
 
 import copy
+import gc
 import os
 import random
 import signal
@@ -104,7 +105,8 @@ def copied(result: Any) -> Any:
 def within(seconds: float, function: Callable, *arguments: Any) -> Any:
     """Call ``function``; raise ``TimeoutError`` if it computes for longer.
 
-    What counts is the time of this process, so a busy machine is no fault. Where such
+    What counts is the time of this process, so a busy machine is no fault; nobody
+    looks for garbage meanwhile, which takes long where much is there. Where such
     alarms don't exist (in threads, on Windows), the call takes what it takes.
     """
     in_main = threading.current_thread() is threading.main_thread()
@@ -118,6 +120,8 @@ def within(seconds: float, function: Callable, *arguments: Any) -> Any:
         times = os.times()
         return times.user + times.children_user
 
+    had_collector = gc.isenabled()
+    gc.disable()
     begin = spent()
     handler = signal.signal(signal.SIGVTALRM, ring)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
@@ -126,6 +130,8 @@ def within(seconds: float, function: Callable, *arguments: Any) -> Any:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, handler)
+        if had_collector:
+            gc.enable()
     # the alarm rings once, in this process alone, and can be caught
     if spent() - begin > seconds + 0.05:
         ring()

@@ -1,6 +1,7 @@
 """The engine of the checks compares strictly, and no answer gets at its verdict."""
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -777,6 +778,9 @@ def test_within_stops_what_computes_for_ever_and_nothing_else():
     with pytest.raises(TimeoutError, match="computes for more than 0.05 s"):
         alongside.within(0.05, for_ever)
     assert alongside.within(5, sum, [1, 2]) == 3
+    # looking for garbage would count as computing
+    assert not alongside.within(5, gc.isenabled)
+    assert gc.isenabled()
 
 
 def test_within_is_not_deceived_by_who_catches_it_or_lets_others_compute():
