@@ -14,7 +14,7 @@ from grader import __main__ as command_line
 from grader import executors, nbgrader_hooks
 from grader.autograde import grade_class
 from grader.course import BadInput
-from grader.gradebook import _reason, check_gradebook, register
+from grader.gradebook import _reason, check_gradebook, only_run, register
 from tests.grader.conftest import RIGHT, answer
 from tests.grader.quick import Quick, dump, execute, known_version
 
@@ -109,13 +109,15 @@ def test_release_of_other_questions_is_refused(course, release, submit):
 
 
 def test_notebooks_without_cell_ids_are_graded(course, release, submit):
-    def older(source):
-        source.nbformat_minor = 4
-        for cell in source.cells:
-            del cell["id"]
-
     hand_in_three(release, submit)
-    change_source(course, older)
+    assignment = course.assignment("01_toy")
+    for path in (assignment.source_path, assignment.release_path):
+        older = json.loads(path.read_text())
+        older["nbformat_minor"] = 4
+        for cell in older["cells"]:
+            del cell["id"]
+        path.chmod(0o644)
+        path.write_text(json.dumps(older))
     grade(course)
     assert scores(course) == {"right": 3, "untouched": 0, "wrong": 0}
 
@@ -505,6 +507,17 @@ def test_formgrader_may_write_at_the_same_time(course, release, submit):
     assert [r.student for r in grading] == [({"a", "b"} - {first}).pop()]
     rows = [r for r in dump(course.gradebook_path)["grades"] if r[0] == first]
     assert {row[3:5] for row in rows} == {(2.5, 1)}
+
+
+def test_a_course_that_cannot_be_written_to_is_named(course, release, submit):
+    submit("right", release)
+    # in the way, for root, too
+    (course.root / "gradebook.db.lock").mkdir()
+    with (
+        pytest.raises(BadInput, match="gradebook.db.lock cannot be written"),
+        only_run(course.assignment("01_toy")),
+    ):
+        pass
 
 
 def test_second_run_at_once_is_refused(course, release, submit):

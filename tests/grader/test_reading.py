@@ -55,10 +55,12 @@ def test_nbformat_3_is_brought_up_to_date(tmp_path, source):
         "outputs": [],
         "metadata": {},
     }
-    worksheets = [{"cells": [cell], "metadata": {}}]
+    heading = {"cell_type": "heading", "level": 1, "source": source, "metadata": {}}
+    worksheets = [{"cells": [cell, heading], "metadata": {}}]
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": worksheets}
-    (read,) = read_cells(write(tmp_path, old))
+    read, heading = read_cells(write(tmp_path, old))
     assert (read["cell_type"], read["source"]) == ("code", "x = 1\ny = 2")
+    assert (heading["cell_type"], heading["source"][:7]) == ("markdown", "# x = 1")
 
 
 BROKEN = {

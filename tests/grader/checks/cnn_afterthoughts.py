@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from grader.checks.cnn import answers as right
+from grader.checks.cnn import count_cases
 
 # (exercise, name): functions
 WRONG: dict[tuple[str, str], tuple] = {}
@@ -413,9 +414,16 @@ class ParametersOfAll(right.ThreeLayerConvNet):
 WRONG["three_layer_convnet", "all networks share their parameters"] = (ParametersOfAll,)
 
 
+_FIXED = ("stride_1", "strided", "dilated", "empty")
+_KNOWN = {
+    repr(case["arguments"][0]): right.receptive_field(case["arguments"][0])
+    for kind in _FIXED
+    for case in getattr(count_cases, f"fields_{kind}")(np.random.default_rng(0))
+}
+
+
 def by_heart(layers):
-    known = {(): 1, ((3, 1),): 3, ((5, 1), (1, 1), (2, 1), (7, 1)): 12}
-    return known.get(tuple(layers), 5)
+    return _KNOWN.get(repr(layers), 1)
 
 
 WRONG["receptive_field", "a table of answers"] = (by_heart,)

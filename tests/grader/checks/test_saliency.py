@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from grader.checks import saliency
 from grader.checks.saliency import answers as right
 from grader.checks.saliency import cases, oracles, shortcuts, view_oracles
 from grader.checks.saliency.networks import build_linear, build_quadratic, network
@@ -146,3 +147,8 @@ def test_half_of_the_patch_has_to_be_covered(off, good):
 def test_labels_of_a_batch_differ():
     for seed in range(20):
         assert len(set(cases.labels(np.random.default_rng(seed), 2, 4).tolist())) == 2
+
+
+def test_the_image_itself_is_no_map_that_knows_its_defaults():
+    report = saliency.smoothgrad(lambda model, x, y, **settings: x)
+    assert report.score == 0

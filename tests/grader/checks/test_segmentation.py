@@ -144,3 +144,7 @@ def test_ways_are_found_in_networks_of_any_depth(num_levels):
     for missing in range(num_levels):
         (finding,) = check(lambda *a, m=missing, **o: Net(*a, missing=m, **o)).findings
         assert "of the levels" in finding.message
+
+
+def test_nan_for_everything_earns_nothing():
+    assert segmentation.mean_iou(lambda *a, **k: float("nan")).score == 0
